@@ -1,0 +1,5 @@
+"""Chimera Pipelines: MAML documents compiled into orchestrated, signed quantum-classical pipelines."""
+
+__version__ = "0.1.0"
+
+__all__ = ["__version__"]
