@@ -1,0 +1,165 @@
+"""Phase 5 of a kernel that is not reused: `post`, and the feedback loop back to phase 2.
+
+A loop is one invocation and one ticket. Pass n simulates with seed + n − 1; carried values replace
+inputs; reaching the limit is no failure (MAML.md §4, feedback).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from chimera_pipelines.digest import JSONValue
+from chimera_pipelines.errors import KernelError, Where
+from chimera_pipelines.lifecycle import calls, circuits
+from chimera_pipelines.lifecycle.functions import available
+from chimera_pipelines.lifecycle.records import Invocation
+from chimera_pipelines.lifecycle.run import Run
+from chimera_pipelines.lifecycle.spec import KernelSpec
+from chimera_pipelines.phase import Phase
+
+DEFAULT_MAX_ITERATIONS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An output before its schema is checked, numbers of each pass, and what may be drawn."""
+
+    output: dict[str, Any]
+    series: Mapping[str, list[float]] = field(default_factory=dict)
+    drawing: Mapping[str, Any] = field(default_factory=dict)
+    cuda_ns: int | None = None
+    register: str | None = None
+
+
+def finish(
+    run: Run,
+    kernel: KernelSpec,
+    invocation: Invocation,
+    payload: Mapping[str, Any],
+    left: Callable[[], float],
+) -> Finished:
+    """The output that the kernel publishes.
+
+    Raises:
+        KernelError: MAML901–904 of `post` or the feedback block, MAML902 when time is up.
+    """
+    if "measurements" not in payload:
+        return Finished(dict(payload["output"]))
+    output = _post(run, kernel, invocation, payload, left())
+    series: dict[str, list[float]] = {}
+    current = payload
+    if kernel.feedback is not None:
+        output, current = _iterate(run, kernel, invocation, payload, output, series, left)
+    return Finished(
+        output, series, _drawing(payload, current), _cuda(current), payload.get("register")
+    )
+
+
+def _iterate(
+    run: Run,
+    kernel: KernelSpec,
+    invocation: Invocation,
+    payload: Mapping[str, Any],
+    output: dict[str, Any],
+    series: dict[str, list[float]],
+    left: Callable[[], float],
+) -> tuple[dict[str, Any], Mapping[str, Any]]:
+    limit = int(kernel.options["feedback"].get("max_iterations", DEFAULT_MAX_ITERATIONS))
+    current = invocation
+    for iteration in range(1, limit + 1):
+        _record(series, output)
+        carried, done = _step(run, kernel, current, output, left())
+        if done or iteration == limit:
+            return {**output, "iterations": iteration, "converged": done}, payload
+        current = replace(current, inputs={**current.inputs, **carried}, iteration=iteration + 1)
+        if left() <= 0.0:
+            raise _time_up(run, kernel)
+        payload = circuits.CIRCUITS.one_pass(
+            run, kernel, current, invocation.seed + iteration, left()
+        )
+        output = _post(run, kernel, current, payload, left())
+    raise AssertionError("max_iterations is at least 1 by the schema")
+
+
+def _step(
+    run: Run,
+    kernel: KernelSpec,
+    invocation: Invocation,
+    output: Mapping[str, JSONValue],
+    left_s: float,
+) -> tuple[dict[str, JSONValue], bool]:
+    """Call the feedback block; returns the carried values and `done`."""
+    block, file = kernel.feedback, run.document.path
+    assert block is not None and block.entry is not None  # noqa: S101, PT018 - checked by the reader
+    names = {**available(run, kernel, invocation), **output, "iteration": invocation.iteration}
+    chosen = calls.arguments(block, block.entry, names, file=file)
+    arguments, attachments = calls.pack(chosen, run.services.store)
+    assert isinstance(arguments, dict)  # noqa: S101 - pack keeps the outer object
+    session = run.session(kernel, phase=Phase.FEEDBACK, budget_s=left_s)
+    outcome = session.call(
+        block.name, block.entry, arguments, attachments=attachments, timeout_s=left_s
+    )
+    found = calls.returned(outcome, block, file=file, phase=Phase.FEEDBACK)
+    value = calls.json_object(found.value, block, file=file, phase=Phase.FEEDBACK)
+    carry = list(kernel.options["feedback"]["carry"])
+    if set(value) != {*carry, "done"} or not isinstance(value["done"], bool):
+        raise KernelError(
+            "MAML904",
+            f"feedback block '{block.name}' returned {sorted(value)}",
+            phase=Phase.FEEDBACK,
+            where=Where(file, block.first_line),
+            hint=f"return exactly {', '.join(carry)} and a boolean done",
+        )
+    return {name: value[name] for name in carry}, bool(value["done"])
+
+
+def _post(
+    run: Run, kernel: KernelSpec, invocation: Invocation, payload: Mapping[str, Any], left_s: float
+) -> dict[str, Any]:
+    block, file = kernel.block, run.document.path
+    if "post" not in block.functions:
+        return circuits.published(payload, kernel.shots, block.language)
+    name, values = circuits.result_kind(payload)
+    result = values if payload["measurements"]["list"] else values[0]
+    names = {**available(run, kernel, invocation), name: result}
+    chosen = calls.arguments(block, "post", names, file=file)
+    arguments, attachments = calls.pack(chosen, run.services.store)
+    assert isinstance(arguments, dict)  # noqa: S101 - pack keeps the outer object
+    session = run.session(kernel, phase=Phase.FEEDBACK, budget_s=left_s)
+    outcome = session.call(block.name, "post", arguments, attachments=attachments, timeout_s=left_s)
+    found = calls.returned(outcome, block, file=file, phase=Phase.FEEDBACK)
+    value = calls.unpack(
+        found.value, found.attachments, run.services.store, calls.blobs(dict(invocation.inputs))
+    )
+    return calls.json_object(value, block, file=file, phase=Phase.FEEDBACK)
+
+
+def _record(series: dict[str, list[float]], output: Mapping[str, Any]) -> None:
+    for name, value in output.items():
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            series.setdefault(name, []).append(float(value))
+
+
+def _drawing(first: Mapping[str, Any], last: Mapping[str, Any]) -> dict[str, Any]:
+    name, values = circuits.result_kind(last)
+    drawing = {"circuit": first["circuit"]}
+    if name in ("counts", "probabilities"):
+        drawing[name] = values[0]
+    return drawing
+
+
+def _cuda(payload: Mapping[str, Any]) -> int | None:
+    cuda: int | None = payload["measurements"].get("cuda_ns")
+    return cuda
+
+
+def _time_up(run: Run, kernel: KernelSpec) -> KernelError:
+    return KernelError(
+        "MAML902",
+        f"timeout of {kernel.timeout_s:g} s",
+        phase=Phase.FEEDBACK,
+        where=Where(run.document.path, kernel.line, kernel.column),
+        hint="raise the kernel's timeout or lower feedback.max_iterations",
+    )

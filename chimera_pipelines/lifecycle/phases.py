@@ -1,0 +1,224 @@
+"""The five phases: each a function of a run and a record, and nothing of Dagster.
+
+    deserialize(run, kernel, upstream) → Deserialized → embed → propagate → measure → feedback → Outcome
+
+A phase that fails leaves a ticket with status=failed and raises; the records before it stay as they
+are, so that the phase can be tried again. A kernel that is reused passes through all five and is
+signed as such in the last.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from chimera_pipelines import telemetry
+from chimera_pipelines.digest import JSONValue
+from chimera_pipelines.errors import ChimeraError, KernelError, Where
+from chimera_pipelines.lifecycle import circuits, functions, inputs, loop, publish, queries
+from chimera_pipelines.lifecycle.records import (
+    Deserialized,
+    Embedded,
+    Invocation,
+    Measured,
+    Outcome,
+    Propagated,
+)
+from chimera_pipelines.lifecycle.run import Run
+from chimera_pipelines.lifecycle.spec import KernelSpec
+from chimera_pipelines.phase import Phase
+
+_R = TypeVar("_R")
+
+
+@dataclass(slots=True)
+class _Clock:
+    """Wall clock of one phase: `left()` is what the attempt may still take, in seconds."""
+
+    kernel: KernelSpec
+    spent_s: float
+    started: float
+
+    def elapsed(self) -> float:
+        return time.monotonic() - self.started
+
+    def left(self) -> float:
+        return max(0.0, self.kernel.timeout_s - self.spent_s - self.elapsed())
+
+
+def deserialize(
+    run: Run, kernel: KernelSpec, upstream: Mapping[str, JSONValue], *, attempt: int = 1
+) -> Deserialized:
+    """Phase 1: resolve and validate inputs, compute `in`, look for a reusable output, load the block.
+
+    Args:
+        run: the run, already begun.
+        kernel: the kernel.
+        upstream: outputs of the kernels it reads, by name.
+        attempt: 1 for the first.
+
+    Raises:
+        KernelError: MAML505 inputs, MAML901–903 of the block's top-level code.
+        RefusedError: MAML704.
+    """
+    head = run.head(kernel.heads[0]).describe()
+    seed = run.seed(kernel)
+    started = Invocation(
+        kernel=kernel.name,
+        attempt=attempt,
+        head=head.id,
+        device=head.device,
+        incarnation=head.incarnation,
+        tier=str(run.tier),
+        inputs={},
+        input_digest=inputs.input_digest(kernel, {}, seed=seed, partition=run.partition),
+        seed=seed,
+        partition=run.partition,
+    )
+    with _phase(run, kernel, started, Phase.DESERIALIZE) as clock:
+        resolved = inputs.resolve(run.document, kernel, publish.sources(run, upstream))
+        found = inputs.input_digest(kernel, resolved.hashed, seed=seed, partition=run.partition)
+        started = _with_inputs(started, resolved.given, found)
+        inputs.check_inputs(run.document, kernel, resolved.given)
+        reusable = run.reusable(found, head.kind)
+        if reusable is None and kernel.block.language in ("python", "qiskit"):
+            run.session(kernel, phase=Phase.DESERIALIZE, budget_s=clock.left())
+        started = _with_reuse(started, reusable)
+        return Deserialized(started.after(Phase.DESERIALIZE, clock.elapsed()), {})
+
+
+def embed(run: Run, before: Deserialized) -> Embedded:
+    """Phase 2: inputs to device arrays, features to state preparation in front of the circuit."""
+    kernel, invocation = run.kernels[before.invocation.kernel], before.invocation
+    with _phase(run, kernel, invocation, Phase.EMBED) as clock:
+        payload: Mapping[str, JSONValue] = {}
+        if invocation.reused is None:
+            language = _LANGUAGES[kernel.block.language]
+            payload = language.embed(run, kernel, invocation, clock.left())
+        return Embedded(invocation.after(Phase.EMBED, clock.elapsed()), payload)
+
+
+def propagate(run: Run, before: Embedded) -> Propagated:
+    """Phase 3: the function runs, the state evolves, the query executes."""
+    kernel, invocation = run.kernels[before.invocation.kernel], before.invocation
+    with _phase(run, kernel, invocation, Phase.PROPAGATE) as clock:
+        payload: Mapping[str, JSONValue] = {}
+        if invocation.reused is None:
+            language = _LANGUAGES[kernel.block.language]
+            payload = language.propagate(run, kernel, invocation, before.payload, clock.left())
+        return Propagated(invocation.after(Phase.PROPAGATE, clock.elapsed()), payload)
+
+
+def measure(run: Run, before: Propagated) -> Measured:
+    """Phase 4: shots to counts, basis changes to expectation values, arrays to JSON or blobs."""
+    kernel, invocation = run.kernels[before.invocation.kernel], before.invocation
+    with _phase(run, kernel, invocation, Phase.MEASURE) as clock:
+        payload: Mapping[str, JSONValue] = {}
+        if invocation.reused is None:
+            language = _LANGUAGES[kernel.block.language]
+            payload = language.measure(run, kernel, invocation, before.payload)
+            _check_time(kernel, run, Phase.MEASURE, clock)
+        return Measured(invocation.after(Phase.MEASURE, clock.elapsed()), payload)
+
+
+def feedback(run: Run, before: Measured) -> Outcome:
+    """Phase 5: `post`, the feedback loop back to phase 2, the output's check, ticket and checkpoint."""
+    kernel, invocation = run.kernels[before.invocation.kernel], before.invocation
+    with _phase(run, kernel, invocation, Phase.FEEDBACK) as clock:
+        if invocation.reused is not None:
+            outcome = publish.reuse(run, kernel, invocation, clock.elapsed())
+        else:
+            result = loop.finish(run, kernel, invocation, before.payload, clock.left)
+            outcome = publish.publish(run, kernel, invocation, result, clock.elapsed())
+    run.release(kernel.name)
+    return outcome
+
+
+def run_kernel(
+    run: Run,
+    kernel: KernelSpec,
+    upstream: Mapping[str, JSONValue],
+    *,
+    attempt: int = 1,
+    watch: Callable[[str, Phase, float | None], None] = lambda *_: None,
+) -> Outcome:
+    """All five phases in a row, as `chimera run` does it.
+
+    Args:
+        run, kernel, upstream, attempt: as `deserialize`.
+        watch: called with kernel and phase, seconds None when it begins, its seconds when it ends.
+    """
+
+    def timed(phase: Phase, step: Callable[[], _R]) -> _R:
+        watch(kernel.name, phase, None)
+        begun = time.monotonic()
+        record = step()
+        watch(kernel.name, phase, time.monotonic() - begun)
+        return record
+
+    first = timed(Phase.DESERIALIZE, lambda: deserialize(run, kernel, upstream, attempt=attempt))
+    second = timed(Phase.EMBED, lambda: embed(run, first))
+    third = timed(Phase.PROPAGATE, lambda: propagate(run, second))
+    fourth = timed(Phase.MEASURE, lambda: measure(run, third))
+    return timed(Phase.FEEDBACK, lambda: feedback(run, fourth))
+
+
+_LANGUAGES = {
+    "python": functions.FUNCTIONS,
+    "qiskit": circuits.CIRCUITS,
+    "qasm": circuits.CIRCUITS,
+    "sql": queries.QUERIES,
+}
+
+
+@contextmanager
+def _phase(run: Run, kernel: KernelSpec, invocation: Invocation, phase: Phase) -> Iterator[_Clock]:
+    clock = _Clock(kernel, invocation.spent_s, time.monotonic())
+    with telemetry.span(telemetry.PHASE_SPAN, kernel=kernel.name, phase=phase, run=run.run_id):
+        try:
+            _check_time(kernel, run, phase, clock)
+            yield clock
+        except ChimeraError as error:
+            raise _failed(run, kernel, invocation, phase, error) from error.__cause__
+        except Exception as error:
+            # A fault of ours must still leave a failed ticket and let other kernels go on.
+            inner = KernelError("CHIM900", f"internal error: {type(error).__name__}: {error}")
+            raise _failed(run, kernel, invocation, phase, inner) from error
+
+
+def _failed(
+    run: Run, kernel: KernelSpec, invocation: Invocation, phase: Phase, error: ChimeraError
+) -> ChimeraError:
+    where = error.where or Where(run.document.path, kernel.line, kernel.column)
+    record = KernelError(error.code, error.message, phase=phase, where=where, hint=error.hint)
+    run.fail(invocation, record)
+    if isinstance(error, KernelError):
+        return record
+    error.where = where
+    return error
+
+
+def _check_time(kernel: KernelSpec, run: Run, phase: Phase, clock: _Clock) -> None:
+    if clock.left() <= 0.0:
+        raise KernelError(
+            "MAML902",
+            f"timeout of {kernel.timeout_s:g} s",
+            phase=phase,
+            where=Where(run.document.path, kernel.line, kernel.column),
+            hint="raise the kernel's timeout",
+        )
+
+
+def _with_inputs(
+    invocation: Invocation, given: Mapping[str, JSONValue], input_digest: str
+) -> Invocation:
+    return replace(invocation, inputs=dict(given), input_digest=input_digest)
+
+
+def _with_reuse(invocation: Invocation, reusable: tuple[str, str] | None) -> Invocation:
+    if reusable is None:
+        return invocation
+    return replace(invocation, reused=reusable[0], reused_from=reusable[1])

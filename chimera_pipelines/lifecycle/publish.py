@@ -1,0 +1,131 @@
+"""The end of an invocation: output checked, stored, checkpointed on the ring, signed.
+
+The order matters: the content store and the ring hold the output before the ticket speaks of it, so
+that no ticket ever names what does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from chimera_pipelines.contracts import schema
+from chimera_pipelines.digest import JSONValue, NotCanonicalError
+from chimera_pipelines.errors import KernelError, Where
+from chimera_pipelines.lifecycle.inputs import Sources
+from chimera_pipelines.lifecycle.journal import TicketReceipt
+from chimera_pipelines.lifecycle.loop import Finished
+from chimera_pipelines.lifecycle.records import Invocation, Outcome, Status
+from chimera_pipelines.lifecycle.run import Run
+from chimera_pipelines.lifecycle.spec import KernelSpec
+from chimera_pipelines.phase import Phase
+from chimera_pipelines.ring.checkpoint import pack
+
+
+def publish(
+    run: Run, kernel: KernelSpec, invocation: Invocation, finished: Finished, elapsed_s: float
+) -> Outcome:
+    """Check, store, checkpoint and sign a new output.
+
+    Raises:
+        KernelError: MAML904 no JSON object, MAML505 not as Output_Schema has it.
+    """
+    where = Where(run.document.path, kernel.block.first_line)
+    try:
+        content, text = run.store_output(finished.output)
+    except NotCanonicalError as error:
+        raise KernelError("MAML904", str(error), phase=Phase.FEEDBACK, where=where) from None
+    output = run.output(content)
+    _check_output(kernel, output, where)
+    checkpoint = _checkpoint(run, kernel, text, finished.register)
+    ticket = run.sign(invocation, "ok", content, finished.cuda_ns)
+    done = invocation.after(Phase.FEEDBACK, elapsed_s)
+    return _outcome(done, "ok", content, output, ticket, checkpoint, finished)
+
+
+def reuse(run: Run, kernel: KernelSpec, invocation: Invocation, elapsed_s: float) -> Outcome:
+    """Sign that an earlier output stands in; its checkpoint is the earlier one, repaired if lost."""
+    content = str(invocation.reused)
+    output = run.output(content)
+    text = run.services.store.get(content)
+    checkpoint = _checkpoint(run, kernel, text, None)
+    ticket = run.sign(invocation, "reused", content, None)
+    done = invocation.after(Phase.FEEDBACK, elapsed_s)
+    return _outcome(done, "reused", content, output, ticket, checkpoint, Finished({}))
+
+
+def sources(run: Run, upstream: Mapping[str, JSONValue]) -> Sources:
+    """Where the references of a kernel of this run point to."""
+
+    def published(slug: str, kernel: str) -> JSONValue:
+        row = run.services.ledger.latest_output(slug, kernel)
+        if row is None:
+            raise KernelError(
+                "MAML505",
+                f"document '{slug}' has published no output of '{kernel}' here",
+                hint="run that document first",
+            )
+        return run.output(row.output_digest)
+
+    return Sources(
+        outputs=upstream,
+        run_inputs=run.inputs,
+        partition=run.partition,
+        dataset_root=run.services.settings.dataset_root,
+        published=published,
+    )
+
+
+def _check_output(kernel: KernelSpec, output: JSONValue, where: Where) -> None:
+    if kernel.output_schema is None:
+        return
+    problems = schema.validate(kernel.output_schema, output)
+    if problems:
+        raise KernelError(
+            "MAML505",
+            f"output of '{kernel.name}': {problems[0]}",
+            phase=Phase.FEEDBACK,
+            where=where,
+            hint="see ## Output_Schema",
+        )
+
+
+def _checkpoint(run: Run, kernel: KernelSpec, text: bytes, register: str | None) -> dict[str, Any]:
+    registers = {} if register is None else {"register": run.services.store.get(register)}
+    found = run.services.ring.store(
+        pack(text, registers),
+        document=run.document.slug,
+        kernel=kernel.name,
+        media="application/x-chimera-checkpoint",
+    )
+    return {"id": found.id, "bytes": found.bytes, "shares": len(found.shares)}
+
+
+def _outcome(
+    invocation: Invocation,
+    status: Status,
+    content: str,
+    output: JSONValue,
+    ticket: TicketReceipt,
+    checkpoint: Mapping[str, Any],
+    finished: Finished,
+) -> Outcome:
+    return Outcome(
+        kernel=invocation.kernel,
+        status=status,
+        attempts=invocation.attempt,
+        head=invocation.head,
+        device=invocation.device,
+        incarnation=invocation.incarnation,
+        tier=invocation.tier,
+        input_digest=invocation.input_digest,
+        output_digest=content,
+        output=output,
+        cuda_ns=finished.cuda_ns,
+        seconds=invocation.seconds,
+        series=finished.series,
+        ticket=ticket.as_json(),
+        checkpoint=checkpoint,
+        drawing=finished.drawing,
+        reused_from=invocation.reused_from,
+    )

@@ -1,0 +1,129 @@
+"""What runs of one process share: heads, session pools, stores, ledger, keys, journals.
+
+Everything is made at first use: a document without circuits never imports Aer, a check of the
+ledger never starts a sandbox.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from chimera_pipelines.heads.local import build_heads
+from chimera_pipelines.heads.protocol import Head
+from chimera_pipelines.ledger.ledger import Ledger
+from chimera_pipelines.lifecycle.journal import Journal
+from chimera_pipelines.lifecycle.spec import DocumentSpec
+from chimera_pipelines.ring.blobs import ContentStore
+from chimera_pipelines.ring.ring import Ring
+from chimera_pipelines.sandbox import tiers
+from chimera_pipelines.sandbox.limits import Limits
+from chimera_pipelines.sandbox.pool import SessionPool
+from chimera_pipelines.settings import Settings
+from chimera_pipelines.tickets.keys import KeyStore
+
+
+class Services:
+    """The parts of one process, each made at first use; `close` ends what was started."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._lock = RLock()
+        self._pools: dict[tiers.Tier, SessionPool] = {}
+        self._journals: dict[tuple[str, str], Journal] = {}
+
+    @cached_property
+    def store(self) -> ContentStore:
+        """The content store."""
+        return ContentStore(self.settings.root / "blobs")
+
+    @cached_property
+    def ring(self) -> Ring:
+        """The four share stores."""
+        return Ring(self.settings.root / "ring")
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The machine's record of runs and tickets."""
+        return Ledger(self.settings.ledger)
+
+    @cached_property
+    def keys(self) -> KeyStore:
+        """Signing keys of the gateway and its heads, made if there are none."""
+        store = KeyStore(
+            self.settings.root / "keys",
+            self.settings.gateway,
+            provider=self.settings.signature_provider,
+            passphrase_file=self.settings.key_passphrase_file,
+        )
+        store.ensure()
+        return store
+
+    @cached_property
+    def heads(self) -> dict[str, Head]:
+        """HEAD_1 … HEAD_4 on the device that settings name.
+
+        Raises:
+            HeadUnavailableError: MAML905, the device is not there.
+        """
+        return build_heads(self.settings.device)
+
+    def pool(self, tier: tiers.Tier) -> SessionPool:
+        """The warm pool of sandbox sessions of one tier."""
+        with self._lock:
+            if tier not in self._pools:
+                limits = Limits(memory_bytes=self.settings.memory_bytes)
+                self._pools[tier] = SessionPool(tier, limits, size=2)
+            return self._pools[tier]
+
+    def tier(self, document: DocumentSpec) -> tiers.Tier:
+        """The sandbox tier for a document's blocks.
+
+        Raises:
+            SandboxUnavailableError: MAML906, none that is allowed here works.
+        """
+        return tiers.choose(self.settings.sandbox, trusted=document.digest in shipped_examples())
+
+    def journal(self, document: DocumentSpec) -> Journal:
+        """The journal of a document's History; one per document and text, so that commits group."""
+        key = (str(Path(document.path).absolute()), document.digest)
+        with self._lock:
+            if key not in self._journals:
+                self._journals[key] = Journal(
+                    Path(key[0]),
+                    document.id,
+                    document.digest,
+                    keys=self.keys,
+                    ledger=self.ledger,
+                    gateway=self.settings.gateway,
+                    home=self.settings.root,
+                )
+            return self._journals[key]
+
+    def close(self) -> None:
+        """End sandbox sessions and close the ledger."""
+        with self._lock:
+            for pool in self._pools.values():
+                pool.close()
+            self._pools.clear()
+            if "ledger" in self.__dict__:
+                self.ledger.close()
+
+    def __enter__(self) -> Services:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def shipped_examples() -> frozenset[str]:
+    """Digests of the documents that this package ships; only they may run in the `process` tier."""
+    text = (
+        resources.files("chimera_pipelines.lifecycle").joinpath("examples.json").read_text("utf-8")
+    )
+    manifest: dict[str, Any] = json.loads(text)
+    return frozenset(manifest["documents"].values())
