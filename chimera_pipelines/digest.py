@@ -104,3 +104,9 @@ def sha256(data: bytes) -> str:
 def digest(value: object) -> str:
     """The content id of a value's canonical text."""
     return sha256(canonical(value))
+
+
+def default_seed(document_id: str, kernel: str, partition: str | None) -> int:
+    """Seed of a kernel that names none (MAML.md §4), so that a rerun is the same run."""
+    text = f"{document_id}\n{kernel}\n{partition or ''}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
