@@ -1,0 +1,150 @@
+r"""ECMA 262 regular expressions (the dialect of JSON Schema's `pattern`) on Python's engine.
+
+The two dialects differ where it matters for a contract: `$` is the very end of the string and not
+before a last line feed, `\d` and `\w` are ASCII, `.` stops at four line ends, `[]` matches nothing.
+A pattern is therefore rewritten, piece by piece; what ECMA does not know (`\A`, `(?P<n>…)`, inline
+flags) is refused instead of being taken for something else.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from functools import lru_cache
+
+_SPACE = "\\t\\n\\v\\f\\r \\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff"
+_CLASSES = {"d": "0-9", "w": "A-Za-z0-9_", "s": _SPACE}
+_SYNTAX = frozenset("^$\\.*+?()[]{}|/-")
+_KEPT = frozenset("tnvfr0")
+_GROUPS = ("(?:", "(?=", "(?!", "(?<=", "(?<!")
+_NAMED = re.compile(r"\(\?<([A-Za-z_$][\w$]*)>")
+_ESCAPED_CODE = re.compile(r"x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}")
+_BACK_REFERENCE = re.compile(r"k<([A-Za-z_]\w*)>|([1-9][0-9]?)")
+_LONG_REPEAT = re.compile(r"\{(\d+)(?:,(\d*))?\}")
+MAX_REPEAT = 65_535
+
+
+class PatternSyntaxError(ValueError):
+    """Text is not an ECMA 262 pattern, or uses a part of it that is not supported."""
+
+
+@lru_cache(maxsize=1024)
+def compile_pattern(text: str) -> re.Pattern[str]:
+    """The pattern compiled for Python; use `search`, as JSON Schema does not anchor.
+
+    Raises:
+        PatternSyntaxError: the text is no pattern.
+    """
+    try:
+        return re.compile(translate(text))
+    except (re.error, OverflowError, RecursionError) as error:
+        raise PatternSyntaxError(str(error)) from None
+
+
+def translate(text: str) -> str:
+    """Python source of an ECMA 262 pattern.
+
+    Raises:
+        PatternSyntaxError: an escape, group or class that is no ECMA 262.
+    """
+    out: list[str] = []
+    at = 0
+    while at < len(text):
+        piece, at = _piece(text, at)
+        out.append(piece)
+    return "".join(out)
+
+
+def _piece(text: str, at: int) -> tuple[str, int]:
+    char = text[at]
+    if char == "\\":
+        return _escape(text, at + 1, in_class=False)
+    if char == "[":
+        return _character_class(text, at + 1)
+    if char == "(":
+        return _group(text, at)
+    if char in "*+?}" and text[at + 1 : at + 2] == "+":
+        raise PatternSyntaxError(f"multiple repeat at position {at + 1}")
+    if char == "{":
+        _check_repeat(text, at)
+    simple = {".": "[^\\n\\r\\u2028\\u2029]", "$": "\\Z"}
+    return simple.get(char, char), at + 1
+
+
+def _check_repeat(text: str, at: int) -> None:
+    found = _LONG_REPEAT.match(text, at)
+    if found is None:
+        raise PatternSyntaxError(f"'{{' is not a repeat at position {at}")
+    if any(part and int(part) > MAX_REPEAT for part in found.groups()):
+        raise PatternSyntaxError(f"a repeat of more than {MAX_REPEAT} at position {at}")
+
+
+def _group(text: str, at: int) -> tuple[str, int]:
+    if text[at + 1 : at + 2] != "?":
+        return "(", at + 1
+    for opening in _GROUPS:
+        if text.startswith(opening, at):
+            return opening, at + len(opening)
+    named = _NAMED.match(text, at)
+    if named is None:
+        raise PatternSyntaxError(f"unknown group '{text[at : at + 3]}' at position {at}")
+    return f"(?P<{named[1].replace('$', '_')}>", named.end()
+
+
+def _escape(text: str, at: int, *, in_class: bool) -> tuple[str, int]:
+    char = text[at : at + 1]
+    code = _ESCAPED_CODE.match(text, at)
+    if code is not None:
+        return _code_point(code), code.end()
+    back = None if in_class else _BACK_REFERENCE.match(text, at)
+    if back is not None:
+        return (f"(?P={back[1]})" if back[1] else f"(?:\\{back[2]})"), back.end()
+    return _one_letter(char, at, in_class=in_class), at + 1
+
+
+def _code_point(found: re.Match[str]) -> str:
+    value = int(next(group for group in found.groups() if group), 16)
+    if value > sys.maxunicode:
+        raise PatternSyntaxError(f"no such code point at position {found.start()}")
+    return re.escape(chr(value))
+
+
+def _one_letter(char: str, at: int, *, in_class: bool) -> str:
+    if char and char.lower() in _CLASSES:
+        return _shorthand(char, in_class=in_class)
+    if char and char in _SYNTAX | _KEPT:
+        return "\\x00" if char == "0" else f"\\{char}"
+    if in_class and char == "b":
+        return "\\x08"
+    if not in_class and char in {"b", "B"}:
+        return f"(?a:\\{char})"
+    raise PatternSyntaxError(f"unknown escape '\\{char}' at position {at - 1}")
+
+
+def _shorthand(char: str, *, in_class: bool) -> str:
+    members = _CLASSES[char.lower()]
+    if char.islower():
+        return members if in_class else f"[{members}]"
+    if not in_class:
+        return f"[^{members}]"
+    # A negated set inside a class has no spelling of its own but Python's, ASCII for \D and \W.
+    if char == "S":
+        raise PatternSyntaxError("'\\S' inside a class is not supported; write [^\\s]")
+    return {"D": "\\x00-/:-\\U0010ffff", "W": "\\x00-/:-@\\[-\\^`{-\\U0010ffff"}[char]
+
+
+def _character_class(text: str, at: int) -> tuple[str, int]:
+    negated = text[at : at + 1] == "^"
+    at += int(negated)
+    if text[at : at + 1] == "]":
+        return ("[\\x00-\\U0010ffff]" if negated else "(?!)"), at + 1
+    out = ["[^" if negated else "["]
+    while at < len(text) and text[at] != "]":
+        if text[at] == "\\":
+            piece, at = _escape(text, at + 1, in_class=True)
+        else:
+            piece, at = ("\\" + text[at] if text[at] in "[&~|" else text[at]), at + 1
+        out.append(piece)
+    if at >= len(text):
+        raise PatternSyntaxError("a class '[' is not closed")
+    return "".join(out) + "]", at + 1
