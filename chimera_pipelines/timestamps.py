@@ -1,4 +1,4 @@
-"""Timestamps of History and keys (MAML.md §1): UTC, `Z`, up to nine fraction digits, as nanoseconds.
+"""Timestamps of History and keys (MAML.md §1): UTC, `Z`, up to nine fraction digits, read as ns.
 
 They are compared as numbers: `.5` is later than `.49`, which no comparison of texts would say.
 """

@@ -1,12 +1,12 @@
-"""Characters that show nothing or turn direction: refused above History and in its notes (MAML103)."""
+"""Characters that show nothing or turn direction: refused above History and in notes (MAML103)."""
 
 from __future__ import annotations
 
 import re
 
 _RANGES = (
-    "0000-0008 000B-001F 007F-009F 00AD 034F 061C 115F-1160 17B4-17B5 180B-180F 200B-200F 2028-202E "
-    "2060-206F 3164 FE00-FE0D FEFF FFA0 FFF0-FFFB 1BCA0-1BCA3 1D173-1D17A E0000-E0FFF"
+    "0000-0008 000B-001F 007F-009F 00AD 034F 061C 115F-1160 17B4-17B5 180B-180F 200B-200F "
+    "2028-202E 2060-206F 3164 FE00-FE0D FEFF FFA0 FFF0-FFFB 1BCA0-1BCA3 1D173-1D17A E0000-E0FFF"
 )
 
 

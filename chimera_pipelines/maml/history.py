@@ -1,4 +1,4 @@
-"""The text of `## History`: where it begins, its entries, and what is wrong with them (MAML.md §1, §8).
+"""The text of `## History`: where it begins, its entries, what is wrong with them (MAML.md §1, §8).
 
 Pure functions over bytes. A file is split into the body, which `doc` hashes, and the tail below the
 last line that is exactly `## History`; the tail is cut into entries; every entry is judged alone
@@ -12,6 +12,7 @@ import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from chimera_pipelines.digest import MAX_INTEGER, sha256
 from chimera_pipelines.maml.characters import HIDDEN
@@ -150,9 +151,9 @@ def parse_history(data: bytes | str) -> tuple[Entry, ...]:
 
 
 def parse_tail(tail: bytes, first_line: int) -> tuple[Entry, ...]:
-    """The entries below a heading; one blank line above the first and any at the end are allowed."""
-    while tail.endswith(b"\n\n"):
-        tail = tail[:-1]
+    """The entries below a heading; a blank line above the first and any at the end are allowed."""
+    if tail.endswith(b"\n\n"):
+        tail = tail.rstrip(b"\n") + b"\n"
     if tail.startswith(b"\n"):
         tail, first_line = tail[1:], first_line + 1
     return parse_entries(tail, first_line)
@@ -167,7 +168,7 @@ def parse_entries(data: bytes, first_line: int = 1) -> tuple[Entry, ...]:
 
 
 def _cut(data: bytes, line: int) -> Iterator[tuple[int, bytes]]:
-    """Entries as line number and bytes: a `- ` line takes a next line that starts with two spaces."""
+    """Entries with line numbers: a `- ` line takes a next line that starts with two spaces."""
     lines = _lines(data)
     at = 0
     while at < len(lines):
@@ -250,7 +251,7 @@ def _fields(action: str, text: str) -> dict[str, str]:
 
 def _in_order(heads: str) -> bool:
     names = heads.split(",")
-    return all(a < b for a, b in zip(names, names[1:], strict=False))
+    return all(a < b for a, b in pairwise(names))
 
 
 def _exact(number: str) -> bool:

@@ -1,4 +1,4 @@
-"""Names that Dagster sees: the slug of a document's file name and the name of its job (MAML.md §9)."""
+"""Names that Dagster sees: the slug of a document's file name, the name of its job (MAML.md §9)."""
 
 from __future__ import annotations
 
