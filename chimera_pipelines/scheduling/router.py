@@ -7,7 +7,6 @@ the same document goes to the same heads in every runner.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 from chimera_pipelines.lifecycle.spec import HeadKind
 
@@ -21,7 +20,7 @@ _KIND_OF_TAG: dict[str, HeadKind] = {"qiskit": "quantum", "pytorch": "ai"}
 
 
 def candidates(
-    tags: Sequence[str], language: Literal["python", "qiskit", "qasm", "sql", "ocaml"] | str
+    tags: Sequence[str], language: str
 ) -> tuple[str, ...]:
     """Heads for which all tags hold (MAML.md §3, head), in ascending order.
 
