@@ -13,7 +13,7 @@ from typing import ClassVar
 
 
 class ExitCode(IntEnum):
-    """Exit codes of every verb (CLI.md)."""
+    """Exit codes of every verb (CLI.md); `INTERNAL` is a fault of this package (CHIM299)."""
 
     OK = 0
     KERNEL_FAILED = 1
@@ -25,6 +25,8 @@ class ExitCode(IntEnum):
     NO_SANDBOX = 7
     HISTORY_INVALID = 8
     BEYOND_REPAIR = 9
+    INTERNAL = 70
+    INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)

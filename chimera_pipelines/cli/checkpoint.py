@@ -1,0 +1,121 @@
+"""`chimera checkpoint ls|verify|restore`: the shares in the ring."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chimera_pipelines.cli import options, values
+from chimera_pipelines.cli.terminal import Terminal, opened
+from chimera_pipelines.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from chimera_pipelines.ring.ring import Ring
+
+app = typer.Typer(
+    help="List, verify and restore checkpoints: any two of their four shares rebuild one.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+_NEEDED = 2
+
+
+@app.command("ls", epilog=options.example("chimera checkpoint ls"))
+def ls(
+    *, as_json: options.Json = False, quiet: options.Quiet = False, verbose: options.Verbose = 0
+) -> None:
+    """List checkpoints and where their shares lie."""
+    with opened(json=as_json, quiet=quiet, verbose=verbose) as terminal:
+        _show(terminal, _reports(_ring()))
+
+
+@app.command("verify", epilog=options.example("chimera checkpoint verify"))
+def verify(
+    *, as_json: options.Json = False, quiet: options.Quiet = False, verbose: options.Verbose = 0
+) -> None:
+    """Read every share. Exit 0: all good, 1: damaged but can be rebuilt, 9: beyond repair."""
+    with opened(json=as_json, quiet=quiet, verbose=verbose) as terminal:
+        reports = _reports(_ring())
+        _show(terminal, reports)
+        raise typer.Exit(int(code_of(reports)))
+
+
+@app.command("restore", epilog=options.example("chimera checkpoint restore sha256:9f2c -o out.bin"))
+def restore(
+    *,
+    content: Annotated[
+        str, typer.Argument(metavar="ID", help="A checkpoint's id, or a beginning that is unique.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="File to write.")],
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
+) -> None:
+    """Rebuild a checkpoint from its shares into a file; its digest is checked."""
+    with opened(json=as_json, quiet=quiet, verbose=verbose) as terminal:
+        ring = _ring()
+        whole = _find(content, [one["id"] for one in _reports(ring)])
+        data = ring.rebuild(whole)
+        try:
+            output.write_bytes(data)
+        except OSError as error:
+            raise UsageError("CHIM202", f"cannot write '{output}': {error.strerror}") from None
+        if terminal.json:
+            terminal.emit(
+                {
+                    "schema": "chimera.restored/1",
+                    "id": whole,
+                    "bytes": len(data),
+                    "path": str(output),
+                }
+            )
+        terminal.say(f"{whole}: {len(data)} bytes in {output}")
+
+
+def code_of(reports: list[dict[str, Any]]) -> ExitCode:
+    """0 when every share is good, 1 when something is damaged, 9 when it is beyond repair."""
+    good = [sum(s["status"] == "ok" for s in one["shares"]) for one in reports]
+    if any(count < _NEEDED for count in good):
+        return ExitCode.BEYOND_REPAIR
+    return ExitCode.OK if all(one["ok"] for one in reports) else ExitCode.KERNEL_FAILED
+
+
+def _ring() -> Ring:
+    from chimera_pipelines.ring.ring import Ring
+    from chimera_pipelines.settings import settings
+
+    return Ring(settings().root / "ring")
+
+
+def _reports(ring: Ring) -> list[dict[str, Any]]:
+    return [report.as_json() for report in ring.verify()]
+
+
+def _find(text: str, known: list[str]) -> str:
+    wanted = text if text.startswith("sha256:") else f"sha256:{text}"
+    found = sorted({one for one in known if one.startswith(wanted)})
+    if len(found) == 1:
+        return found[0]
+    problem = "no checkpoint" if not found else f"{len(found)} checkpoints begin with"
+    raise UsageError("CHIM206", f"{problem} '{text}'", hint="chimera checkpoint ls")
+
+
+def _show(terminal: Terminal, reports: list[dict[str, Any]]) -> None:
+    if terminal.json:
+        terminal.emit({"schema": "chimera.checkpoints/1", "checkpoints": reports})
+        return
+    rows = [
+        (
+            values.short(one["id"]),
+            str(one["document"]),
+            str(one["kernel"]),
+            values.size(one["bytes"]),
+            " ".join(f"{s['head']}:{s['status']}" for s in one["shares"]),
+        )
+        for one in reports
+    ]
+    for line in values.table(("id", "document", "kernel", "size", "shares"), rows):
+        terminal.say(line)

@@ -1,0 +1,223 @@
+"""What verifying verbs share: a document's History in all its files, the keys to trust, tree heads.
+
+A History may lie in three kinds of files: archives beside the document, the document itself, and a
+sidecar in CHIMERA_HOME for a document in a read-only place (MAML.md §8).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chimera_pipelines.errors import UsageError, Where
+
+if TYPE_CHECKING:
+    from chimera_pipelines.maml.document import Document
+    from chimera_pipelines.maml.history import Entry
+    from chimera_pipelines.settings import Settings
+    from chimera_pipelines.tickets.jwks import KeyRing
+    from chimera_pipelines.tickets.keys import KeyStore
+    from chimera_pipelines.tickets.verification import HistoryPart, Problem, Verification
+
+
+@dataclass(frozen=True, slots=True)
+class TreeHead:
+    """What was noted of a History outside its file: the root over its first `size` entries."""
+
+    document_id: str
+    size: int
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A read document and its History, oldest part first.
+
+    Attributes:
+        line: of the History heading, or the last line.
+        missing: archives that an ARCHIVE entry names and that do not lie beside the document.
+    """
+
+    document: Document
+    parts: tuple[HistoryPart, ...]
+    line: int
+    missing: tuple[str, ...]
+
+    @property
+    def document_id(self) -> str:
+        """`id` of the front matter; empty when it cannot be read."""
+        return str(self.document.front_matter.get("id", ""))
+
+
+def key_store(now: Settings) -> KeyStore:
+    """The project's keys."""
+    from chimera_pipelines.tickets.keys import KeyStore
+
+    return KeyStore(
+        now.root / "keys",
+        now.gateway,
+        provider=now.signature_provider,
+        passphrase_file=now.key_passphrase_file,
+    )
+
+
+def trusted_keys(jwks: Path | None) -> KeyRing:
+    """Keys of a JWKS file, or else the public keys of this project's store.
+
+    Raises:
+        UsageError: the file cannot be used, or there is none and the project has no keys.
+    """
+    from chimera_pipelines.settings import settings
+    from chimera_pipelines.tickets.jwks import load_jwks, read_jwks
+
+    if jwks is not None:
+        return read_jwks(jwks)
+    exported = key_store(settings()).export()
+    if not exported["keys"]:
+        raise UsageError(
+            "CHIM206",
+            f"no keys in '{settings().root / 'keys'}'",
+            hint="name the keys to trust with --keys JWKS, or make some with 'chimera keys init'",
+        )
+    return load_jwks(exported)
+
+
+def read(path: Path) -> Evidence:
+    """A document and every part of its History.
+
+    Raises:
+        UsageError: CHIM202, the document cannot be read.
+    """
+    from chimera_pipelines.maml.history import parse_tail, split
+    from chimera_pipelines.maml.reader import read_text
+    from chimera_pipelines.settings import settings
+    from chimera_pipelines.tickets.verification import HistoryPart
+
+    data = _bytes(path)
+    text = split(data)
+    line = text.history_line or max(1, data.count(b"\n"))
+    entries = parse_tail(text.tail, line + 1)
+    archives, missing = _archives(path.absolute().parent, entries)
+    parts = [*archives, HistoryPart(entries, archive_read=bool(archives))]
+    sidecar = settings().root / f"{path.name.removesuffix('.maml.md')}.history.md"
+    if sidecar.is_file():
+        parts.append(HistoryPart(_sidecar(sidecar)))
+    return Evidence(read_text(data, str(path)), tuple(parts), line, missing)
+
+
+def _sidecar(path: Path) -> tuple[Entry, ...]:
+    from chimera_pipelines.maml.history import parse_history
+
+    return parse_history(path.read_bytes())
+
+
+def _archives(
+    folder: Path, entries: tuple[Entry, ...]
+) -> tuple[list[HistoryPart], tuple[str, ...]]:
+    """Archives before `entries`, oldest first; each may itself begin with an ARCHIVE."""
+    from chimera_pipelines.maml.history import parse_entries
+    from chimera_pipelines.tickets.verification import HistoryPart
+
+    found: list[HistoryPart] = []
+    seen: set[str] = set()
+    while entries and entries[0].action == "ARCHIVE":
+        name = entries[0].fields["file"]
+        if name in seen or not (folder / name).is_file():
+            return found, (name,)
+        seen.add(name)
+        entries = parse_entries((folder / name).read_bytes())
+        if found:
+            found[0] = replace(found[0], archive_read=True)
+        found.insert(0, HistoryPart(entries))
+    return found, ()
+
+
+def verified(path: Path, keys: KeyRing, heads: tuple[TreeHead, ...] | None) -> Verification:
+    """Verify a document's History and, where given, compare it with tree heads noted earlier.
+
+    Errors of the document's text and front matter count: what cannot be read alike by everyone
+    cannot be vouched for.
+    """
+    from chimera_pipelines.maml.diagnostics import Severity
+    from chimera_pipelines.tickets.verification import Problem, verify
+
+    found = read(path)
+    result = verify(
+        found.parts,
+        document_id=found.document_id,
+        doc=found.document.digest,
+        keys=keys,
+        line=found.line,
+    )
+    more = [
+        Problem(d.code, None, d.span.line, d.message)
+        for d in found.document.diagnostics
+        if d.severity is Severity.ERROR and d.code.startswith(("MAML1", "MAML2"))
+    ]
+    more += [
+        Problem("MAML803", None, found.line, f"archive '{name}' does not lie here", "info")
+        for name in found.missing
+    ]
+    for head in heads or ():
+        more += _compare(found, head)
+    failed = any(problem.severity == "error" for problem in more)
+    return replace(result, ok=result.ok and not failed, problems=(*more, *result.problems))
+
+
+def _compare(found: Evidence, head: TreeHead) -> list[Problem]:
+    """What a tree head noted elsewhere says of the entries that are left in the file."""
+    from chimera_pipelines.tickets import merkle
+    from chimera_pipelines.tickets.verification import Problem
+
+    if head.document_id != found.document_id:
+        return []
+    entries = [entry for part in found.parts for entry in part.entries]
+    if found.missing:
+        message = "the tree head cannot be compared: an archive is missing"
+        return [Problem("MAML803", None, found.line, message)]
+    if len(entries) < head.size:
+        message = f"the tail was cut: {head.size} entries were noted, {len(entries)} are left"
+        return [Problem("MAML803", None, found.line, message)]
+    tree = merkle.MerkleTree()
+    for entry in entries[: head.size]:
+        tree.append(entry.raw)
+    if merkle.written(tree.root) == head.root:
+        return []
+    message = f"the first {head.size} entries are not those whose tree head was noted"
+    return [Problem("MAML803", None, found.line, message)]
+
+
+def tree_heads(path: Path) -> tuple[TreeHead, ...]:
+    """Tree heads of a JSON file: one or a list of `{id, size, root}` or of `chimera run --json`.
+
+    Raises:
+        UsageError: CHIM202 unreadable, CHIM207 not of that form.
+    """
+    try:
+        value = json.loads(_bytes(path))
+        items = value.get("runs", [value]) if isinstance(value, dict) else value
+        return tuple(_tree_head(item) for item in items)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            "CHIM207",
+            f"'{path}' holds no tree heads: {type(error).__name__} {error}",
+            where=Where(str(path)),
+            hint='expected {"id": "urn:uuid:…", "size": 9, "root": "sha256:…"}, or a list of such',
+        ) from None
+
+
+def _tree_head(item: dict[str, Any]) -> TreeHead:
+    if item.get("schema") == "chimera.run/1":
+        history = item["history"]
+        return TreeHead(item["document"]["id"], int(history["entries"]), str(history["root"]))
+    return TreeHead(str(item["id"]), int(item["size"]), str(item["root"]))
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise UsageError("CHIM202", f"cannot read '{path}': {reason.lower()}") from None

@@ -1,0 +1,135 @@
+"""`chimera keys init|list|export|rotate`: the signing keys of this gateway and its heads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from chimera_pipelines.cli import evidence, options, values
+from chimera_pipelines.cli.terminal import opened
+from chimera_pipelines.errors import UsageError
+
+app = typer.Typer(
+    help="Make, list, export and rotate signing keys.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.command("init", epilog=options.example("chimera keys init"))
+def init(
+    *, as_json: options.Json = False, quiet: options.Quiet = False, verbose: options.Verbose = 0
+) -> None:
+    """Make the keys that are missing; keys that exist stay as they are."""
+    with opened(json=as_json, quiet=quiet, verbose=verbose) as terminal:
+        from chimera_pipelines.settings import settings
+
+        store = evidence.key_store(settings())
+        before = {key["kid"] for key in _public(store)}
+        store.ensure()
+        keys = _public(store)
+        made = [key["kid"] for key in keys if key["kid"] not in before]
+        folder = settings().root / "keys"
+        if terminal.json:
+            terminal.emit({**_report(keys), "made": made, "path": str(folder)})
+        terminal.say(f"{len(made)} keys made, {len(keys)} keys in {folder}")
+
+
+@app.command("list", epilog=options.example("chimera keys list"))
+def list_(
+    *, as_json: options.Json = False, quiet: options.Quiet = False, verbose: options.Verbose = 0
+) -> None:
+    """List public keys by holder."""
+    with opened(json=as_json, quiet=quiet, verbose=verbose) as terminal:
+        from chimera_pipelines.settings import settings
+
+        keys = _public(evidence.key_store(settings()))
+        if terminal.json:
+            terminal.emit(_report(keys))
+        rows = [(key["holder"], key["kid"], key["not_after"] or "-") for key in keys]
+        for line in values.table(("holder", "key", "valid until"), rows):
+            terminal.say(line)
+
+
+@app.command("export", epilog=options.example("chimera keys export -o keys.jwks.json"))
+def export(
+    *,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="OUT", help="File; default: stdout.")
+    ] = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
+) -> None:
+    """Write the public keys as JWKS: what a stranger needs to verify."""
+    with opened(json=as_json, quiet=quiet, verbose=verbose) as terminal:
+        from chimera_pipelines.settings import settings
+
+        jwks = evidence.key_store(settings()).export()
+        text = json.dumps(jwks, indent=1)
+        if output is not None:
+            try:
+                output.write_text(text + "\n", "utf-8")
+            except OSError as error:
+                raise UsageError("CHIM202", f"cannot write '{output}': {error.strerror}") from None
+            terminal.note(f"{len(jwks['keys'])} public keys in {output}")
+        if terminal.json:
+            terminal.emit({"schema": "chimera.jwks/1", **jwks})
+        elif output is None:
+            terminal.say(text)
+
+
+@app.command("rotate", epilog=options.example("chimera keys rotate HEAD_1"))
+def rotate(
+    *,
+    holder: Annotated[
+        str, typer.Argument(metavar="HOLDER", help="HEAD_n, `gateway`, or a holder's whole URI.")
+    ],
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
+) -> None:
+    """Give a holder a new key; the old one stays valid for what it signed until now."""
+    with opened(json=as_json, quiet=quiet, verbose=verbose) as terminal:
+        from chimera_pipelines.settings import settings
+
+        store = evidence.key_store(settings())
+        whole = _holder(holder, settings().gateway)
+        if whole not in {key["holder"] for key in _public(store)}:
+            raise UsageError("CHIM206", f"no keys of '{whole}'", hint="chimera keys list")
+        store.rotate(whole)
+        keys = _public(store)
+        if terminal.json:
+            terminal.emit({**_report(keys), "rotated": whole})
+        current = [key["kid"] for key in keys if key["holder"] == whole and not key["not_after"]]
+        terminal.say(f"{whole} signs with {', '.join(current)}")
+        terminal.note("export the public keys again: verifiers must learn the new one")
+
+
+def _holder(text: str, gateway: str) -> str:
+    if text == "gateway":
+        return gateway
+    if text.startswith("HEAD_"):
+        return f"head://{gateway.removeprefix('gateway://')}/{text}"
+    return text
+
+
+def _public(store: Any) -> list[dict[str, Any]]:
+    """The public part of every key; a key store hands out nothing else here."""
+    return [
+        {
+            "holder": key["x-holder"],
+            "kid": key["kid"],
+            "alg": key["alg"],
+            "not_before": key.get("x-not-before"),
+            "not_after": key.get("x-not-after"),
+        }
+        for key in store.export()["keys"]
+    ]
+
+
+def _report(keys: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"schema": "chimera.keys/1", "keys": keys}

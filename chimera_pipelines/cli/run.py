@@ -1,0 +1,180 @@
+"""`chimera run`: a document's plan without Dagster, or through it with `--dagster`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chimera_pipelines.cli import options, values
+from chimera_pipelines.cli.terminal import Terminal, clean, opened
+from chimera_pipelines.errors import (
+    ChimeraError,
+    ExitCode,
+    HeadUnavailableError,
+    HistoryError,
+    RefusedError,
+    SandboxUnavailableError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from chimera_pipelines.runner import RunReport
+    from chimera_pipelines.scheduling.plan import Plan
+
+EXAMPLE = options.example(
+    "chimera run data/documents/h2_vqe.maml.md --partition 0.735",
+    "chimera run sweep.maml.md --input theta=0.5 --input label=first --json",
+)
+
+_REFUSALS = (RefusedError, HeadUnavailableError, SandboxUnavailableError, HistoryError)
+
+
+def run(
+    *,
+    file: options.File,
+    partition: options.Partition = None,
+    all_partitions: Annotated[
+        bool, typer.Option("--all-partitions", help="One run for each static partition.")
+    ] = False,
+    given: options.Inputs = None,
+    inputs_file: options.InputsFile = None,
+    force: Annotated[bool, typer.Option("--force", help="Reuse no earlier output.")] = False,
+    dagster: Annotated[
+        bool, typer.Option("--dagster", help="Run on this project's Dagster instance.")
+    ] = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
+) -> None:
+    """Run a document: each kernel through its five phases, each with a signed ticket."""
+    with opened(json=as_json, quiet=quiet, verbose=verbose) as terminal:
+        from chimera_pipelines.scheduling.plan import load_plan
+        from chimera_pipelines.settings import settings
+
+        if all_partitions and partition is not None:
+            raise UsageError("CHIM201", "--partition and --all-partitions exclude each other")
+        plan = load_plan(file, settings().root / "plans")
+        inputs = values.run_inputs(given, inputs_file)
+        keys = _partitions(plan, partition, every=all_partitions)
+        if dagster:
+            reports = _in_dagster(terminal, plan, keys, inputs, force=force)
+        else:
+            reports = _here(terminal, plan, keys, inputs, force=force)
+        if terminal.json:
+            terminal.emit(as_report(reports, many=all_partitions))
+        raise typer.Exit(max(int(code) for _, code in reports))
+
+
+def as_report(reports: Sequence[tuple[dict[str, Any], int]], *, many: bool) -> dict[str, Any]:
+    """One run's `chimera.run/1`, or with `--all-partitions` `chimera.runs/1` with all of them."""
+    if not many:
+        return reports[0][0]
+    worst = next((one["status"] for one, code in reports if code), "ok")
+    return {"schema": "chimera.runs/1", "status": worst, "runs": [one for one, _ in reports]}
+
+
+def _partitions(plan: Plan, partition: str | None, *, every: bool) -> tuple[str | None, ...]:
+    if not every:
+        return (partition,)
+    from chimera_pipelines.scheduling.opening import partition_keys
+
+    return partition_keys(plan)
+
+
+def _here(
+    terminal: Terminal,
+    plan: Plan,
+    keys: Sequence[str | None],
+    inputs: dict[str, Any],
+    *,
+    force: bool,
+) -> list[tuple[dict[str, Any], int]]:
+    from chimera_pipelines.cli.live import watching
+    from chimera_pipelines.lifecycle.services import Services
+    from chimera_pipelines.runner import run_plan
+    from chimera_pipelines.settings import settings
+
+    reports: list[tuple[dict[str, Any], int]] = []
+    with Services(settings()) as services:
+        for key in keys:
+            try:
+                with watching(terminal, plan, key) as watch:
+                    report = run_plan(
+                        plan, services, partition=key, inputs=inputs, force=force, watch=watch
+                    )
+            except _REFUSALS as error:
+                terminal.fail(error)
+                reports.append((_refused(plan, key, error), int(error.exit_code)))
+                continue
+            _write(terminal, report)
+            reports.append((report.as_json(), int(report.exit_code)))
+    return reports
+
+
+def _in_dagster(
+    terminal: Terminal,
+    plan: Plan,
+    keys: Sequence[str | None],
+    inputs: dict[str, Any],
+    *,
+    force: bool,
+) -> list[tuple[dict[str, Any], int]]:
+    from chimera_pipelines.defs.launch import run_document
+
+    reports = []
+    for key in keys:
+        report = run_document(plan, partition=key, inputs=inputs, force=force)
+        terminal.say(f"dagster run {report['run_id']}: {report['status']}")
+        reports.append((report, int(ExitCode.OK if report["status"] == "ok" else 1)))
+    return reports
+
+
+def _refused(plan: Plan, partition: str | None, error: ChimeraError) -> dict[str, Any]:
+    document = plan.document
+    return {
+        "schema": "chimera.run/1",
+        "run_id": None,
+        "status": "refused",
+        "seconds": 0.0,
+        "partition": partition,
+        "document": {"path": document.path, "id": document.id, "digest": document.digest},
+        "plan": plan.digest,
+        "kernels": [],
+        "outputs": {},
+        "history": None,
+        "error": error.as_json(),
+    }
+
+
+def _write(terminal: Terminal, report: RunReport) -> None:
+    """The result as text; every failed kernel's error goes to stderr in either form."""
+    for kernel in report.kernels:
+        if kernel.error is not None:
+            terminal.fail(kernel.error)
+    if terminal.json:
+        return
+    whole = report.as_json()
+    rows = [
+        (
+            one["name"],
+            one["status"],
+            one["head"] or "-",
+            f"{sum(phase['seconds'] for phase in one['phases']):.3f}",
+            str(one["ticket"]["seq"]) if one["ticket"] else "-",
+            values.short(one["output_digest"]),
+        )
+        for one in whole["kernels"]
+    ]
+    for line in values.table(("kernel", "status", "head", "seconds", "ticket", "output"), rows):
+        terminal.say(line)
+    for name, output in whole["outputs"].items():
+        text = json.dumps(output, ensure_ascii=False, indent=2)
+        terminal.say(f"{terminal.paint('bold', name)} = {clean(text)}")
+    history = whole["history"]
+    terminal.say(
+        f"run {report.run_id}: {whole['status']} in {report.seconds:.2f} s; "
+        f"{history['tickets']} tickets in {clean(str(history['path']))}"
+    )
