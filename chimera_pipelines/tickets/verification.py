@@ -9,7 +9,7 @@ stand.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -118,12 +118,16 @@ class Verification:
     root: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryPart:
-    """The entries of one file. `archive_read`: what its ARCHIVE names was a part before it."""
+class HistoryPart(Protocol):
+    """The entries of one file of a History; `maml.history_file.HistoryPart` is one."""
 
-    entries: tuple[HistoryEntry, ...]
-    archive_read: bool = False
+    @property
+    def entries(self) -> Sequence[HistoryEntry]:
+        """In order."""
+
+    @property
+    def archive_read(self) -> bool:
+        """Whether what its ARCHIVE names is the part before it."""
 
 
 @dataclass(slots=True)
