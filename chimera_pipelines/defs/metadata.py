@@ -1,0 +1,127 @@
+"""What a materialisation shows: ticket, checkpoint, head, numbers, pictures.
+
+Keys are stable, because Dagster plots a number over the runs by its key.
+"""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+
+from chimera_pipelines.lifecycle.records import Outcome, PhaseRecord
+from chimera_pipelines.scheduling.plan import Plan
+
+
+def phase_metadata(record: PhaseRecord) -> dict[str, Any]:
+    """Of a phase's record: what it covers, where it ran, how long it took."""
+    invocation = record.invocation
+    last = next(reversed(invocation.seconds.items()), None)
+    found: dict[str, Any] = {
+        "digest": record.digest,
+        "input_digest": invocation.input_digest,
+        "head": invocation.head,
+        "device": invocation.device,
+        "attempt": invocation.attempt,
+    }
+    if last is not None:
+        found["seconds"] = last[1]
+    if invocation.reused is not None:
+        found["reused"] = invocation.reused
+    return found
+
+
+def outcome_metadata(plan: Plan, outcome: Outcome) -> dict[str, Any]:
+    """Of a kernel's outcome: everything that the materialisation shows."""
+    return {
+        **ticket_metadata(outcome),
+        **checkpoint_metadata(outcome),
+        "status": outcome.status,
+        "head": outcome.head,
+        "device": outcome.device,
+        "incarnation": outcome.incarnation,
+        "sandbox": outcome.tier,
+        "attempts": outcome.attempts,
+        "input_digest": outcome.input_digest,
+        "output_digest": outcome.output_digest,
+        "document_digest": plan.document.digest,
+        **_maybe("cuda_ns", outcome.cuda_ns),
+        **_maybe("reused_from", outcome.reused_from),
+        "seconds": sum(outcome.seconds.values()),
+        **{f"seconds/{phase}": seconds for phase, seconds in outcome.seconds.items()},
+        **_numbers(outcome.output),
+        **_series(outcome),
+        **_pictures(outcome),
+        "output": dg.MetadataValue.json(outcome.output),  # type: ignore[arg-type]
+    }
+
+
+def ticket_metadata(outcome: Outcome) -> dict[str, Any]:
+    """Sequence number, signing head and key, root and signature digest of the ticket."""
+    ticket = outcome.ticket
+    return {
+        "ticket": int(ticket["seq"]),
+        "ticket/head": outcome.head,
+        "ticket/key": str(ticket["key"]),
+        "ticket/root": str(ticket["root"]),
+        "ticket/signature": str(ticket["signature_digest"]),
+        "ticket/timestamp": str(ticket["timestamp"]),
+    }
+
+
+def checkpoint_metadata(outcome: Outcome) -> dict[str, Any]:
+    """Content id, size, number of shares, and the heads that hold them."""
+    checkpoint = outcome.checkpoint
+    if checkpoint is None:
+        return {}
+    return {
+        "checkpoint": str(checkpoint["id"]),
+        "checkpoint/bytes": int(checkpoint["bytes"]),
+        "checkpoint/shares": int(checkpoint["shares"]),
+        "checkpoint/where": ", ".join(checkpoint.get("heads", ())) or "data/ring",
+    }
+
+
+def _maybe(key: str, value: Any) -> dict[str, Any]:
+    return {} if value is None else {key: value}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _numbers(output: object) -> dict[str, Any]:
+    """Top-level numbers of the output, so that Dagster draws them over runs."""
+    if not isinstance(output, Mapping):
+        return {}
+    return {f"output/{name}": value for name, value in output.items() if _is_number(value)}
+
+
+def _series(outcome: Outcome) -> dict[str, Any]:
+    """Of each series its last value, drawn over runs, and all of them as a table over the passes."""
+    if not outcome.series:
+        return {}
+    last = {f"series/{name}": values[-1] for name, values in outcome.series.items() if values}
+    longest = max(len(values) for values in outcome.series.values())
+    rows = [
+        dg.TableRecord(
+            {
+                "pass": index + 1,
+                **{n: v[index] if index < len(v) else None for n, v in outcome.series.items()},
+            }
+        )
+        for index in range(longest)
+    ]
+    columns = [dg.TableColumn("pass", "int"), *(dg.TableColumn(n, "float") for n in outcome.series)]
+    return {**last, "series": dg.MetadataValue.table(rows, schema=dg.TableSchema(columns=columns))}
+
+
+def _pictures(outcome: Outcome) -> dict[str, Any]:
+    from chimera_pipelines.plotting import figures
+
+    return {
+        f"plot/{name}": dg.MetadataValue.md(
+            f"![{name}](data:image/png;base64,{base64.b64encode(data).decode()})"
+        )
+        for name, data in figures(outcome).items()
+    }
