@@ -57,12 +57,14 @@ def _normalise(value: object, path: str, depth: int) -> JSONValue:
     if depth > MAX_DEPTH:
         raise NotCanonicalError(f"more than {MAX_DEPTH} levels", path)
     if isinstance(value, dict):
-        for key in value:
-            if not isinstance(key, str):
-                raise NotCanonicalError(f"key {key!r} is not a string", path)
-            _text(key, path)
-        return {k: _normalise(v, f"{path}.{k}", depth + 1) for k, v in value.items()}
+        return {_key(k, path): _normalise(v, f"{path}.{k}", depth + 1) for k, v in value.items()}
     return [_normalise(v, f"{path}[{i}]", depth + 1) for i, v in enumerate(value)]
+
+
+def _key(value: object, path: str) -> str:
+    if not isinstance(value, str):
+        raise NotCanonicalError(f"key {value!r} is not a string", path)
+    return _text(value, path)
 
 
 def _text(value: str, path: str) -> str:

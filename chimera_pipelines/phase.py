@@ -1,4 +1,4 @@
-"""The five phases of a kernel, their order, and every legal transition. This file alone rules it."""
+"""The five phases of a kernel, their order, every legal transition; this file alone rules it."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ MAX_SERIES = 6
 
 
 def figures(outcome: Outcome) -> dict[str, bytes]:
-    """PNG bytes by title: `circuit`, `counts` or `probabilities`, `convergence`, as far as there are."""
+    """PNG bytes by title: `circuit`, `counts` or `probabilities`, `convergence`."""
     found: dict[str, bytes] = {}
     drawing = outcome.drawing
     if drawing.get("circuit") is not None:

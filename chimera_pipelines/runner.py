@@ -1,6 +1,6 @@
 """Runs a plan without Dagster: same phases, same digests, same tickets (DESIGN.md §2).
 
-Kernels start as soon as what they wait for is there, one at a time on each head. A kernel that fails
+Kernels start as soon as what they wait for is there, one at a time on each head. One that fails
 makes its dependents `skipped`; independent kernels still run, unless the failed one is critical.
 """
 

@@ -31,7 +31,9 @@ class Settings(BaseSettings):
     principal: str = Field(
         default_factory=lambda: f"user://local/{_login()}", description="who starts runs (MAML §10)"
     )
-    gateway: str = Field(default="gateway://local/default", description="who serves runs (MAML §10)")
+    gateway: str = Field(
+        default="gateway://local/default", description="who serves runs (MAML §10)"
+    )
     datasets: Path | None = Field(default=None, description="root of dataset:// URIs")
     sandbox: Literal["auto", "bubblewrap", "landlock", "process"] = Field(
         default="auto", description="sandbox tier; `process` must be asked for"
@@ -43,7 +45,9 @@ class Settings(BaseSettings):
     key_passphrase_file: Path | None = Field(
         default=None, description="file whose first line unlocks scrypt-wrapped private keys"
     )
-    ledger_url: str | None = Field(default=None, description="SQLAlchemy URL; default SQLite in home")
+    ledger_url: str | None = Field(
+        default=None, description="SQLAlchemy URL; default SQLite in home"
+    )
     grant_hours: float = Field(default=24.0, gt=0, le=24, description="validity of a grant")
     memory_bytes: int = Field(
         default=4 * 1024**3, gt=0, description="memory of one sandbox session"

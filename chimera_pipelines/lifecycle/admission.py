@@ -70,9 +70,9 @@ def _check_execute(document: DocumentSpec, settings: Settings) -> None:
     if not may_execute(patterns, settings.principal, settings.gateway):
         raise RefusedError(
             "MAML704",
-            f"execute permits neither '{settings.principal}' at '{settings.gateway}'",
+            f"execute does not permit '{settings.principal}' at '{settings.gateway}'",
             where=Where(document.path),
-            hint=f"the document permits {', '.join(patterns)}; see CHIMERA_PRINCIPAL, CHIMERA_GATEWAY",
+            hint=f"it permits {', '.join(patterns)}; see CHIMERA_PRINCIPAL, CHIMERA_GATEWAY",
         )
 
 
@@ -113,7 +113,7 @@ def _check_kernel(document: DocumentSpec, kernel: KernelSpec, settings: Settings
     if kernel.block.language == "ocaml":
         raise RefusedError(
             "MAML604",
-            f"kernel '{kernel.name}' is an ocaml block and no OCaml toolchain is supported here yet",
+            f"kernel '{kernel.name}' is an ocaml block; no OCaml toolchain is supported yet",
             where=where,
             hint="remove the kernel, or run the document on a gateway that has Gospel and Ortac",
         )

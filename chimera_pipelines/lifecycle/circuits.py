@@ -210,7 +210,7 @@ def published(payload: Mapping[str, Any], shots: int | None, language: str) -> d
 
 
 def result_kind(payload: Mapping[str, Any]) -> tuple[str, list[Any]]:
-    """Name of what was measured (`counts`, `probabilities`, `expectation`) and one value a circuit."""
+    """`counts`, `probabilities` or `expectation`, whichever was measured, and a value a circuit."""
     results = payload["measurements"]["results"]
     for name in ("expectation", "counts", "probabilities"):
         if results and results[0].get(name) is not None:

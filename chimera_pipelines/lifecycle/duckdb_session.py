@@ -2,8 +2,8 @@
 
 Columns are in order of first appearance, missing values are NULL; integers become BIGINT, numbers
 DOUBLE, booleans and strings themselves. A column of mixed or nested values is MAML505. Results:
-DATE and TIME as ISO text, TIMESTAMP as UTC with `Z`, DECIMAL as number, LIST and STRUCT as JSON; other
-types and doubled column names are MAML904.
+DATE and TIME as ISO text, TIMESTAMP as UTC with `Z`, DECIMAL as number, LIST and STRUCT as JSON;
+other types and doubled column names are MAML904.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _type(table: str, column: str, rows: Sequence[Mapping[str, Any]]) -> str:
 def _rows(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
     doubled = {column for column in columns if list(columns).count(column) > 1}
     if doubled:
-        raise ValueError(f"MAML904: column '{sorted(doubled)[0]}' stands twice in the result")
+        raise ValueError(f"MAML904: column '{min(doubled)}' stands twice in the result")
     return [
         {column: _json(value, column) for column, value in zip(columns, row, strict=True)}
         for row in rows

@@ -1,7 +1,7 @@
 """Phase 1, data side: references resolved, datasets read, `in` computed (MAML.md §3, §4, §8).
 
-The same resolved inputs have two faces: the record that is hashed names a dataset by its URI and the
-hash of its file; the block gets its rows.
+The same resolved inputs have two faces: the record that is hashed names a dataset by its URI and
+the hash of its file; the block gets its rows.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def resolve(document: DocumentSpec, kernel: KernelSpec, sources: Sources) -> Res
     for name, written in kernel.inputs.items():
         value = _fill(written, (name,), by_place, document, sources)
         where = _where(document, by_place.get((name,)), kernel)
-        hashed[name], given[name] = _open(name, value, document, sources, where)
+        hashed[name], given[name] = _open(value, document, sources, where)
     try:
         normalise(dict(hashed))
     except NotCanonicalError as error:
@@ -131,9 +131,9 @@ def _follow(reference: InputReference, document: DocumentSpec, sources: Sources)
 def _walk(value: JSONValue, path: tuple[str | int, ...], text: str, where: Where) -> JSONValue:
     for step in path:
         shown = text + (f"[{step}]" if isinstance(step, int) else f".{step}")
-        if isinstance(step, int) and isinstance(value, list) and step < len(value):
-            value = value[step]
-        elif isinstance(step, str) and isinstance(value, dict) and step in value:
+        if (isinstance(step, int) and isinstance(value, list) and step < len(value)) or (
+            isinstance(step, str) and isinstance(value, dict) and step in value
+        ):
             value = value[step]
         else:
             has = sorted(value) if isinstance(value, dict) else type(value).__name__
@@ -145,7 +145,7 @@ def _walk(value: JSONValue, path: tuple[str | int, ...], text: str, where: Where
 
 
 def _open(
-    name: str, value: JSONValue, document: DocumentSpec, sources: Sources, where: Where
+    value: JSONValue, document: DocumentSpec, sources: Sources, where: Where
 ) -> tuple[JSONValue, JSONValue]:
     if not isinstance(value, str):
         return value, value
@@ -156,7 +156,7 @@ def _open(
             rows: JSONValue = datasets.read_rows(found.path)
             return {"$dataset": value, "sha256": found.sha256}, rows
         if value.startswith("document://"):
-            return (lambda v: (v, v))(_published(value, read, sources, where))
+            value = _published(value, read, sources, where)
     except ChimeraError as error:
         error.where = error.where or where
         raise

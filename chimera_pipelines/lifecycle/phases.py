@@ -1,6 +1,6 @@
 """The five phases: each a function of a run and a record, and nothing of Dagster.
 
-    deserialize(run, kernel, upstream) → Deserialized → embed → propagate → measure → feedback → Outcome
+    (run, kernel, upstream) → deserialize → embed → propagate → measure → feedback → Outcome
 
 A phase that fails leaves a ticket with status=failed and raises; the records before it stay as they
 are, so that the phase can be tried again. A kernel that is reused passes through all five and is
@@ -52,7 +52,7 @@ class _Clock:
 def deserialize(
     run: Run, kernel: KernelSpec, upstream: Mapping[str, JSONValue], *, attempt: int = 1
 ) -> Deserialized:
-    """Phase 1: resolve and validate inputs, compute `in`, look for a reusable output, load the block.
+    """Phase 1: resolve and validate inputs, compute `in`, look for a reusable output, load code.
 
     Args:
         run: the run, already begun.
@@ -125,7 +125,7 @@ def measure(run: Run, before: Propagated) -> Measured:
 
 
 def feedback(run: Run, before: Measured) -> Outcome:
-    """Phase 5: `post`, the feedback loop back to phase 2, the output's check, ticket and checkpoint."""
+    """Phase 5: `post`, the loop back to phase 2, the output's check, checkpoint and ticket."""
     kernel, invocation = run.kernels[before.invocation.kernel], before.invocation
     with _phase(run, kernel, invocation, Phase.FEEDBACK) as clock:
         if invocation.reused is not None:

@@ -44,7 +44,7 @@ def publish(
 
 
 def reuse(run: Run, kernel: KernelSpec, invocation: Invocation, elapsed_s: float) -> Outcome:
-    """Sign that an earlier output stands in; its checkpoint is the earlier one, repaired if lost."""
+    """Sign that an earlier output stands in; it is checkpointed again if its shares are gone."""
     content = str(invocation.reused)
     output = run.output(content)
     text = run.services.store.get(content)

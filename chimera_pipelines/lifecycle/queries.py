@@ -1,6 +1,6 @@
 """Phases 2 to 4 of sql blocks: tables and parameters, the query, its rows.
 
-DuckDB reads a stranger's SQL inside the sandbox (`lifecycle.duckdb_session`); rows come back as JSON.
+DuckDB reads a stranger's SQL inside the sandbox (`lifecycle.duckdb_session`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One record for each boundary between phases: Deserialized → Embedded → Propagated → Measured → Outcome.
+"""One record a boundary: Deserialized → Embedded → Propagated → Measured → Outcome.
 
 Each is plain JSON (`to_json`, `from_json`): what does not fit JSON (registers, arrays) lies in the
 content store and is named by its content id, so that any phase can be retried alone, in another

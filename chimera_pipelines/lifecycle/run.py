@@ -7,10 +7,10 @@ in the records, the content store, the ring, the ledger and the History.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import RLock
 from typing import Any
 
@@ -111,7 +111,7 @@ class Run:
         outcome = session.load(
             block.name,
             block.source,
-            filename=os.path.basename(self.document.path),
+            filename=Path(self.document.path).name,
             first_line=block.first_line,
             timeout_s=budget_s,
         )

@@ -11,7 +11,7 @@ from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import Any, Self
 
 from chimera_pipelines.heads.local import build_heads
 from chimera_pipelines.heads.protocol import Head
@@ -113,7 +113,7 @@ class Services:
             if "ledger" in self.__dict__:
                 self.ledger.close()
 
-    def __enter__(self) -> Services:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -49,6 +49,6 @@ def partition_keys(plan: Plan) -> tuple[str, ...]:
         raise UsageError(
             "CHIM204",
             f"'{plan.slug}' has no static partitions",
-            hint="name one with --partition; daily, hourly and dynamic ones are backfilled in Dagster",
+            hint="name one with --partition; others are backfilled in Dagster",
         )
     return tuple(str(key) for key in static)

@@ -1,14 +1,13 @@
 """Plans: a document compiled once, content-addressed, read by every runner.
 
-A plan holds everything that a run needs, as JSON: kernels with their sources, levels, heads, schemas,
-schedule. Its digest is the SHA-256 of that JSON's canonical text, less the path the document was read
-from. Sorting happens here, so that a run pays nothing for it.
+A plan holds everything that a run needs, as JSON: kernels with their sources, levels, heads,
+schemas, schedule. Its digest is the SHA-256 of that JSON's canonical text, less the path the
+document was read from. Sorting happens here, so that a run pays nothing for it.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -180,7 +179,7 @@ def save_plan(plan: Plan, store: Path) -> Path:
         store.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=store, delete=False, encoding="utf-8") as file:
             json.dump(plan.to_json(), file)
-        os.replace(file.name, target)
+        Path(file.name).replace(target)
     return target
 
 

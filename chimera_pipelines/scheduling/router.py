@@ -19,9 +19,7 @@ KIND_OF_HEAD: dict[str, HeadKind] = {
 _KIND_OF_TAG: dict[str, HeadKind] = {"qiskit": "quantum", "pytorch": "ai"}
 
 
-def candidates(
-    tags: Sequence[str], language: str
-) -> tuple[str, ...]:
+def candidates(tags: Sequence[str], language: str) -> tuple[str, ...]:
     """Heads for which all tags hold (MAML.md §3, head), in ascending order.
 
     A block that asks for no kind may run on any head; it goes to AI heads, and circuits to quantum
