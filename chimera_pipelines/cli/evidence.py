@@ -15,11 +15,11 @@ from chimera_pipelines.errors import UsageError, Where
 
 if TYPE_CHECKING:
     from chimera_pipelines.maml.document import Document
-    from chimera_pipelines.maml.history import Entry
+    from chimera_pipelines.maml.history_file import HistoryPart
     from chimera_pipelines.settings import Settings
     from chimera_pipelines.tickets.jwks import KeyRing
     from chimera_pipelines.tickets.keys import KeyStore
-    from chimera_pipelines.tickets.verification import HistoryPart, Problem, Verification
+    from chimera_pipelines.tickets.verification import Problem, Verification
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,50 +88,19 @@ def read(path: Path) -> Evidence:
     """A document and every part of its History.
 
     Raises:
-        UsageError: CHIM202, the document cannot be read.
+        UsageError: CHIM202, the document cannot be read; CHIM225, a part of its History.
     """
-    from chimera_pipelines.maml.history import parse_tail, split
+    from chimera_pipelines.maml.history_file import read_history, sidecar_path
     from chimera_pipelines.maml.reader import read_text
     from chimera_pipelines.settings import settings
-    from chimera_pipelines.tickets.verification import HistoryPart
 
     data = _bytes(path)
-    text = split(data)
-    line = text.history_line or max(1, data.count(b"\n"))
-    entries = parse_tail(text.tail, line + 1)
-    archives, missing = _archives(path.absolute().parent, entries)
-    parts = [*archives, HistoryPart(entries, archive_read=bool(archives))]
-    sidecar = settings().root / f"{path.name.removesuffix('.maml.md')}.history.md"
-    if sidecar.is_file():
-        parts.append(HistoryPart(_sidecar(sidecar)))
-    return Evidence(read_text(data, str(path)), tuple(parts), line, missing)
-
-
-def _sidecar(path: Path) -> tuple[Entry, ...]:
-    from chimera_pipelines.maml.history import parse_history
-
-    return parse_history(path.read_bytes())
-
-
-def _archives(
-    folder: Path, entries: tuple[Entry, ...]
-) -> tuple[list[HistoryPart], tuple[str, ...]]:
-    """Archives before `entries`, oldest first; each may itself begin with an ARCHIVE."""
-    from chimera_pipelines.maml.history import parse_entries
-    from chimera_pipelines.tickets.verification import HistoryPart
-
-    found: list[HistoryPart] = []
-    seen: set[str] = set()
-    while entries and entries[0].action == "ARCHIVE":
-        name = entries[0].fields["file"]
-        if name in seen or not (folder / name).is_file():
-            return found, (name,)
-        seen.add(name)
-        entries = parse_entries((folder / name).read_bytes())
-        if found:
-            found[0] = replace(found[0], archive_read=True)
-        found.insert(0, HistoryPart(entries))
-    return found, ()
+    document = read_text(data, str(path))
+    document_id = str(document.front_matter.get("id", ""))
+    sidecar = sidecar_path(settings().root, path, document_id)
+    found = read_history(path.absolute(), data, sidecar)
+    line = found.document.history_line or max(1, data.count(b"\n"))
+    return Evidence(document, found.parts, line, found.missing)
 
 
 def verified(path: Path, keys: KeyRing, heads: tuple[TreeHead, ...] | None) -> Verification:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from chimera_pipelines.cli import evidence, options, values
 from chimera_pipelines.cli.terminal import opened
 from chimera_pipelines.errors import UsageError
+
+if TYPE_CHECKING:
+    from chimera_pipelines.tickets.keys import KeyStore
 
 app = typer.Typer(
     help="Make, list, export and rotate signing keys.",
@@ -28,10 +31,8 @@ def init(
         from chimera_pipelines.settings import settings
 
         store = evidence.key_store(settings())
-        before = {key["kid"] for key in _public(store)}
-        store.ensure()
+        made = [info.key.key_id for info in store.init()]
         keys = _public(store)
-        made = [key["kid"] for key in keys if key["kid"] not in before]
         folder = settings().root / "keys"
         if terminal.json:
             terminal.emit({**_report(keys), "made": made, "path": str(folder)})
@@ -49,8 +50,11 @@ def list_(
         keys = _public(evidence.key_store(settings()))
         if terminal.json:
             terminal.emit(_report(keys))
-        rows = [(key["holder"], key["kid"], key["not_after"] or "-") for key in keys]
-        for line in values.table(("holder", "key", "valid until"), rows):
+        rows = [
+            (str(key["holder"]), str(key["key"]), _state(key), str(key["protection"]))
+            for key in keys
+        ]
+        for line in values.table(("holder", "key", "state", "private key"), rows):
             terminal.say(line)
 
 
@@ -88,6 +92,9 @@ def rotate(
     holder: Annotated[
         str, typer.Argument(metavar="HOLDER", help="HEAD_n, `gateway`, or a holder's whole URI.")
     ],
+    revoke: Annotated[
+        bool, typer.Option("--revoke", help="End the old key now, as after a theft.")
+    ] = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = 0,
@@ -98,14 +105,10 @@ def rotate(
 
         store = evidence.key_store(settings())
         whole = _holder(holder, settings().gateway)
-        if whole not in {key["holder"] for key in _public(store)}:
-            raise UsageError("CHIM206", f"no keys of '{whole}'", hint="chimera keys list")
-        store.rotate(whole)
-        keys = _public(store)
+        made = store.rotate(whole, revoke=revoke)
         if terminal.json:
-            terminal.emit({**_report(keys), "rotated": whole})
-        current = [key["kid"] for key in keys if key["holder"] == whole and not key["not_after"]]
-        terminal.say(f"{whole} signs with {', '.join(current)}")
+            terminal.emit({**_report(_public(store)), "rotated": whole})
+        terminal.say(f"{whole} signs with {made.key_id}")
         terminal.note("export the public keys again: verifiers must learn the new one")
 
 
@@ -117,19 +120,14 @@ def _holder(text: str, gateway: str) -> str:
     return text
 
 
-def _public(store: Any) -> list[dict[str, Any]]:
-    """The public part of every key; a key store hands out nothing else here."""
-    return [
-        {
-            "holder": key["x-holder"],
-            "kid": key["kid"],
-            "alg": key["alg"],
-            "not_before": key.get("x-not-before"),
-            "not_after": key.get("x-not-after"),
-        }
-        for key in store.export()["keys"]
-    ]
+def _public(store: KeyStore) -> list[dict[str, object]]:
+    """What may be shown of every key: never more than its public part."""
+    return [info.as_json() for info in store.list()]
 
 
-def _report(keys: list[dict[str, Any]]) -> dict[str, Any]:
+def _state(key: dict[str, object]) -> str:
+    return "signs" if key["active"] else "old"
+
+
+def _report(keys: list[dict[str, object]]) -> dict[str, object]:
     return {"schema": "chimera.keys/1", "keys": keys}

@@ -22,6 +22,15 @@ from chimera_pipelines.settings import Settings, settings
 _PYTHON = ((3, 11), (3, 14))
 _LOW_DISK = 1024**3
 
+# evidence/security.md §3: what a tier is worth, in words that promise no more.
+_KEY_TIERS = {
+    "file": "Keys: file, mode 0600, on this disk. Anyone who can read this account's files has "
+    "the keys. This is not an HSM.",
+    "scrypt": "Keys: file, sealed with a passphrase (scrypt), on this disk. Anyone who can read "
+    "this account's files and the passphrase has the keys. This is not an HSM.",
+    "absent": "A private key is missing.",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -172,19 +181,16 @@ def _signatures(now: Settings) -> Iterator[Check]:
 def _keys(now: Settings) -> Iterator[Check]:
     from chimera_pipelines.cli import evidence
 
-    found = evidence.key_store(now)
     where = now.root / "keys"
-    count = len(found.list())
-    sealed = now.key_passphrase_file is not None
-    sentence = (
-        "Keys: file, wrapped with a passphrase (scrypt), on this disk. Anyone who can read this "
-        "account's files and the passphrase file has the keys. This is not an HSM."
-        if sealed
-        else "Keys: file, mode 0600, on this disk. Anyone who can read this account's files has "
-        "the keys. This is not an HSM."
-    )
-    value = f"{count} keys in {where}" if count else f"none yet in {where}"
-    yield Check("keys", "ok", value, sentence, None if count else "chimera keys init")
+    found = evidence.key_store(now).list()
+    if not found:
+        yield Check("keys", "ok", f"none yet in {where}", "made by the first run or keys init")
+        return
+    tiers = {info.protection for info in found if info.active}
+    detail = " ".join(_KEY_TIERS[tier] for tier in sorted(tiers))
+    lost = "absent" in tiers
+    hint = "restore the folder private/, or rotate these keys" if lost else None
+    yield Check("keys", "fail" if lost else "ok", f"{len(found)} keys in {where}", detail, hint)
 
 
 def _ledger(now: Settings) -> Iterator[Check]:

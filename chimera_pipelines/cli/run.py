@@ -21,7 +21,6 @@ from chimera_pipelines.errors import (
 )
 
 if TYPE_CHECKING:
-    from chimera_pipelines.runner import RunReport
     from chimera_pipelines.scheduling.plan import Plan
 
 EXAMPLE = options.example(
@@ -109,8 +108,12 @@ def _here(
                 terminal.fail(error)
                 reports.append((_refused(plan, key, error), int(error.exit_code)))
                 continue
-            _write(terminal, report)
-            reports.append((report.as_json(), int(report.exit_code)))
+            for kernel in report.kernels:
+                if kernel.error is not None:
+                    terminal.fail(kernel.error)
+            shown = report.as_json()
+            _write(terminal, shown)
+            reports.append((shown, int(report.exit_code)))
     return reports
 
 
@@ -124,11 +127,18 @@ def _in_dagster(
 ) -> list[tuple[dict[str, Any], int]]:
     from chimera_pipelines.defs.launch import run_document
 
-    reports = []
+    reports: list[tuple[dict[str, Any], int]] = []
     for key in keys:
-        report = run_document(plan, partition=key, inputs=inputs, force=force)
-        terminal.say(f"dagster run {report['run_id']}: {report['status']}")
-        reports.append((report, int(ExitCode.OK if report["status"] == "ok" else 1)))
+        try:
+            report = run_document(plan, partition=key, inputs=inputs, force=force)
+        except _REFUSALS as error:
+            terminal.fail(error)
+            reports.append((_refused(plan, key, error), int(error.exit_code)))
+            continue
+        code = ExitCode.OK if report["status"] == "ok" else ExitCode.KERNEL_FAILED
+        _write(terminal, report)
+        terminal.note(f"dagster run {report['dagster_run_id']}, see it with 'chimera dev'")
+        reports.append((report, int(code)))
     return reports
 
 
@@ -149,32 +159,28 @@ def _refused(plan: Plan, partition: str | None, error: ChimeraError) -> dict[str
     }
 
 
-def _write(terminal: Terminal, report: RunReport) -> None:
-    """The result as text; every failed kernel's error goes to stderr in either form."""
-    for kernel in report.kernels:
-        if kernel.error is not None:
-            terminal.fail(kernel.error)
+def _write(terminal: Terminal, report: dict[str, Any]) -> None:
+    """A `chimera.run/1` as text."""
     if terminal.json:
         return
-    whole = report.as_json()
     rows = [
         (
             one["name"],
             one["status"],
-            one["head"] or "-",
+            one.get("head") or "-",
             f"{sum(phase['seconds'] for phase in one['phases']):.3f}",
-            str(one["ticket"]["seq"]) if one["ticket"] else "-",
-            values.short(one["output_digest"]),
+            str(one["ticket"]["seq"]) if one.get("ticket") else "-",
+            values.short(one.get("output_digest")),
         )
-        for one in whole["kernels"]
+        for one in report["kernels"]
     ]
     for line in values.table(("kernel", "status", "head", "seconds", "ticket", "output"), rows):
         terminal.say(line)
-    for name, output in whole["outputs"].items():
+    for name, output in report["outputs"].items():
         text = json.dumps(output, ensure_ascii=False, indent=2)
         terminal.say(f"{terminal.paint('bold', name)} = {clean(text)}")
-    history = whole["history"]
+    history = report["history"]
     terminal.say(
-        f"run {report.run_id}: {whole['status']} in {report.seconds:.2f} s; "
+        f"run {report['run_id']}: {report['status']} in {report['seconds']:.2f} s; "
         f"{history['tickets']} tickets in {clean(str(history['path']))}"
     )

@@ -118,7 +118,7 @@ def signed(found: evidence.Evidence) -> list[tuple[int, Entry]]:
     """Well-formed signed entries with their numbers, archived ones counted."""
     from chimera_pipelines.tickets.verification import SIGNED
 
-    entries: list[Entry] = [entry for part in found.parts for entry in part.entries]  # type: ignore[misc]
+    entries: list[Entry] = [entry for part in found.parts for entry in part.entries]
     first = entries[0] if entries else None
     start = int(first.fields["seq"]) if first is not None and first.action == "ARCHIVE" else 0
     return [(start + at, one) for at, one in enumerate(entries) if one.action in SIGNED]
