@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import re
+
+from chimera_pipelines.lifecycle.run_id import new_run_id
+
+
+def test_is_an_upper_case_ulid_and_never_repeats() -> None:
+    found = [new_run_id() for _ in range(1000)]
+    assert all(re.fullmatch(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", text) for text in found)
+    assert len(set(found)) == len(found)
+
+
+def test_later_milliseconds_sort_after_earlier_ones() -> None:
+    first, second = new_run_id(), new_run_id()
+    assert first[:10] <= second[:10]
