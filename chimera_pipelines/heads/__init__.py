@@ -1,0 +1,1 @@
+"""The four heads: identity, device, register bank."""

@@ -1,0 +1,1 @@
+"""Circuits as records, and what engines do with them."""

@@ -1,0 +1,1 @@
+"""Engines: simulators that compile a circuit structure once and run it many times."""

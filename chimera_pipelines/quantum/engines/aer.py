@@ -1,0 +1,182 @@
+"""Aer behind the `Engine` protocol.
+
+Strategy:
+* One target and one pass manager a method, built once and kept: explicit basis, level 1, no claim
+  that qubits start in |0> (amplitudes are set late). `transpile(qc, backend)` costs 150 ms because
+  Aer rebuilds its target 136 times a call, the kept manager 1 ms (evidence/performance.md §2).
+* Programs are kept by structure. Angles are parameters, bound when a program runs; many rows of one
+  structure go through Aer in one call.
+* `enable_truncation=False`: Aer cuts qubits outside a light cone and then reads observables off
+  the wrong qubit (§4). `multiplexer` is in no basis here: Aer segfaults on a bare one (§4).
+* A circuit that is unitary up to its final measurements becomes a state vector that the head keeps
+  and measures. Anything else is sampled or evaluated inside Aer, shots on one thread so that
+  equal seeds give equal counts whatever the number of cores.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+from qiskit.circuit import Parameter
+from qiskit_aer import AerSimulator
+
+from chimera_pipelines.errors import KernelError
+from chimera_pipelines.phase import Phase
+from chimera_pipelines.quantum.embedding import Embedded
+from chimera_pipelines.quantum.engines.aer_program import AerProgram, pass_manager
+from chimera_pipelines.quantum.engines.choice import (
+    MAX_EXACT_QUBITS,
+    check_request,
+    choose_method,
+    state_bytes,
+    too_large,
+)
+from chimera_pipelines.quantum.engines.clifford import lower
+from chimera_pipelines.quantum.engines.protocol import Collapsed, Evolved, Held, Request
+from chimera_pipelines.quantum.form import Form, analyse
+from chimera_pipelines.quantum.measurement import NEGLIGIBLE, Measurement, named
+from chimera_pipelines.quantum.observables import Observable, estimate
+from chimera_pipelines.quantum.read import to_qiskit
+
+MAX_PROGRAMS = 256
+
+
+class AerEngine:
+    """Aer on one device; safe to call from several threads, one circuit batch at a time."""
+
+    name = "aer"
+
+    def __init__(self, device: str = "CPU") -> None:
+        self._device = device
+        self._programs: OrderedDict[tuple[str, str, str], AerProgram] = OrderedDict()
+        self._simulators: dict[tuple[str, str], AerSimulator] = {}
+        self._lock = threading.RLock()
+        self._compilations = 0
+        self._available = frozenset(AerSimulator().available_methods())
+
+    @property
+    def compilations(self) -> int:
+        """How many structures were compiled so far."""
+        return self._compilations
+
+    def compile(self, form: Form, *, method: str, precision: str) -> AerProgram:
+        """The program of a form's structure, compiled at most once while it is kept.
+
+        A stabilizer program holds its angles: whether a rotation is Clifford depends on them.
+
+        Raises:
+            KernelError: MAML319 for a gate that the method cannot simulate.
+        """
+        structure = form.structure(angles=method == "stabilizer")
+        key = (structure, method, precision)
+        with self._lock:
+            program = self._programs.get(key)
+            if program is None:
+                program = self._compile(form, structure, method, precision)
+                self._programs[key] = program
+                if len(self._programs) > MAX_PROGRAMS:
+                    self._programs.popitem(last=False)
+            self._programs.move_to_end(key)
+        return program
+
+    def propagate(self, circuits: Sequence[Embedded], request: Request) -> tuple[Held, ...]:
+        """Each circuit evolved or sampled; see `engines.protocol.Engine.propagate`."""
+        forms = [analyse(circuit.record, circuit.factors) for circuit in circuits]
+        for form in forms:
+            check_request(form, request)
+        methods = [choose_method(form, request, self._available) for form in forms]
+        stays = [m == "statevector" and not f.dynamic for m, f in zip(methods, forms, strict=True)]
+        _check_room([f for f, stay in zip(forms, stays, strict=True) if stay], request)
+        held: dict[int, Held] = {}
+        groups: dict[str, tuple[AerProgram, list[int]]] = {}
+        with self._lock:
+            for at, (form, method) in enumerate(zip(forms, methods, strict=True)):
+                program = self.compile(form, method=method, precision=request.precision)
+                if stays[at]:
+                    groups.setdefault(program.structure, (program, []))[1].append(at)
+                else:
+                    held[at] = Collapsed(form.source, evaluate(program, form, request, at))
+            for program, places in groups.values():
+                states = program.evolve([forms[at] for at in places])
+                for at, state in zip(places, states, strict=True):
+                    held[at] = Evolved(forms[at].source, forms[at].final or {}, state)
+        return tuple(held[at] for at in range(len(forms)))
+
+    def _compile(self, form: Form, structure: str, method: str, precision: str) -> AerProgram:
+        self._compilations += 1
+        simulator = self._simulator(method, precision)
+        if method == "stabilizer":
+            body = lower(form.body)
+            return AerProgram(structure, method, to_qiskit(body), (), simulator)
+        parameters = tuple(Parameter(f"a{i:06d}") for i in range(len(form.angles)))
+        circuit = to_qiskit(form.body, parameters)
+        circuit.global_phase = 0.0
+        compiled = pass_manager(method).run(circuit)
+        return AerProgram(structure, method, compiled, parameters, simulator)
+
+    def _simulator(self, method: str, precision: str) -> AerSimulator:
+        key = (method, precision)
+        if key not in self._simulators:
+            self._simulators[key] = AerSimulator(
+                method=method,
+                precision=precision,
+                device=self._device,
+                enable_truncation=False,
+                max_parallel_shots=1,
+            )
+        return self._simulators[key]
+
+
+def evaluate(program: AerProgram, form: Form, request: Request, at: int) -> Measurement:
+    """Outcomes of a circuit that no kept state vector stands for; `at` is its place in the run."""
+    registers = form.source.registers
+    if request.observables is not None:
+        observable = request.observables[at]
+        if request.shots is None:
+            return Measurement(expectation=program.expectation(form, observable))
+        return Measurement(expectation=_sampled(program, form, observable, request, at))
+    if request.shots is not None:
+        counts = program.counts(program.measured(form), request.shots, aer_seed(request.seed, at))
+        return Measurement(counts=named(form.source, counts), registers=registers)
+    read = len(set((form.final or {}).values()))
+    if read > MAX_EXACT_QUBITS:
+        raise KernelError(
+            "MAML413",
+            f"exact probabilities of {read} measured qubits by {program.method!r}; "
+            f"at most {MAX_EXACT_QUBITS}",
+            phase=Phase.PROPAGATE,
+            hint="set shots to a number",
+        )
+    chances = {k: p for k, p in program.probabilities(form).items() if p >= NEGLIGIBLE}
+    return Measurement(probabilities=named(form.source, chances), registers=registers)
+
+
+def aer_seed(seed: int, *path: int) -> int:
+    """Aer's seed of one circuit (and basis) of a run."""
+    return int(np.random.SeedSequence(seed, spawn_key=path).generate_state(1)[0])
+
+
+def _sampled(
+    program: AerProgram, form: Form, observable: Observable, request: Request, at: int
+) -> float:
+    parts = [observable.constant]
+    for number, basis in enumerate(observable.bases()):
+        counts = program.counts(
+            program.turned(form, basis), request.shots or 0, aer_seed(request.seed, at, number)
+        )
+        outcomes: dict[int, int] = {}
+        for key, n in counts.items():  # the lower bits are the circuit's own
+            index = key >> form.body.num_clbits
+            outcomes[index] = outcomes.get(index, 0) + n
+        parts.append(estimate(basis.terms, outcomes))
+    return math.fsum(parts)
+
+
+def _check_room(forms: Sequence[Form], request: Request) -> None:
+    needed = sum(state_bytes(form, request) for form in forms)
+    if needed > request.room:
+        raise too_large(forms[0], request, needed, len(forms))

@@ -1,0 +1,124 @@
+"""What an engine is: it compiles structures once and propagates bound circuits many times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from chimera_pipelines.quantum.embedding import Embedded
+from chimera_pipelines.quantum.form import Form
+from chimera_pipelines.quantum.measurement import Measurement
+from chimera_pipelines.quantum.observables import Observable
+from chimera_pipelines.quantum.record import CircuitRecord
+
+if TYPE_CHECKING:
+    from chimera_pipelines.quantum.sampling import State
+
+METHODS = (
+    "automatic",
+    "statevector",
+    "density_matrix",
+    "matrix_product_state",
+    "stabilizer",
+    "tensor_network",
+)
+AMPLITUDE_BYTES: Mapping[str, int] = {"single": 8, "double": 16}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """How circuits are to be propagated.
+
+    Attributes:
+        shots: samples a circuit, or None for exact results.
+        seed: of the run; each circuit and each measured basis draws from its own stream.
+        observables: one for every circuit, or None to read the circuits' own measurements.
+        method: one of METHODS.
+        precision: "single" or "double".
+        room: bytes that are free for registers.
+    """
+
+    shots: int | None
+    seed: int
+    observables: tuple[Observable, ...] | None = None
+    method: str = "automatic"
+    precision: str = "double"
+    room: int = 1 << 62
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evolved:
+    """A state vector that waits to be measured; `measured` is classical bit → qubit."""
+
+    record: CircuitRecord
+    measured: Mapping[int, int]
+    state: State
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the state."""
+        return int(self.state.nbytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Collapsed:
+    """Outcomes of a circuit that was sampled, or evaluated, while it propagated."""
+
+    record: CircuitRecord
+    measurement: Measurement
+
+    @property
+    def nbytes(self) -> int:
+        """Approximate bytes of the outcomes."""
+        held = self.measurement.counts or self.measurement.probabilities or {}
+        return 64 + sum(len(key) + 64 for key in held)
+
+
+Held: TypeAlias = Evolved | Collapsed
+
+
+class Program(Protocol):
+    """A compiled structure: angles and starting amplitudes are bound when it runs."""
+
+    @property
+    def structure(self) -> str:
+        """Digest of the structure it was compiled from."""
+        ...
+
+    @property
+    def method(self) -> str:
+        """The simulation method it was compiled for."""
+        ...
+
+
+class Engine(Protocol):
+    """A simulator behind a quantum head."""
+
+    @property
+    def name(self) -> str:
+        """What `doctor` and a run's metadata call it."""
+        ...
+
+    @property
+    def compilations(self) -> int:
+        """How many structures were compiled so far."""
+        ...
+
+    def compile(self, form: Form, *, method: str, precision: str) -> Program:
+        """The program of a form's structure, compiled at most once while it is kept.
+
+        Raises:
+            KernelError: MAML319 for a gate that the method cannot simulate.
+        """
+        ...
+
+    def propagate(self, circuits: Sequence[Embedded], request: Request) -> tuple[Held, ...]:
+        """Each circuit evolved to a state vector, or sampled where none can stand for it.
+
+        Raises:
+            KernelError: MAML319 for a request that the circuit cannot answer, MAML413 for states
+                that do not fit, with the bytes needed and free.
+            HeadUnavailableError: MAML905 for a method that this device has not.
+        """
+        ...

@@ -1,0 +1,131 @@
+"""Observables: weighted sums of Pauli strings, their grouping by basis, and their estimates.
+
+A string has one letter a qubit, qubit 0 rightmost, as in Qiskit. Terms that agree on every qubit
+where neither is the identity share one measured basis (qubit-wise commuting, greedily in the order
+written), so shots are spent once for each of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from chimera_pipelines.digest import JSONValue
+from chimera_pipelines.errors import KernelError
+from chimera_pipelines.phase import Phase
+
+MAX_TERMS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """coefficient · i^|x∧z| · X^x Z^z, with masks over qubits (bit q is qubit q)."""
+
+    coefficient: float
+    x: int
+    z: int
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """Terms measured together: the qubits to rotate from X or Y, and each term's mask of bits."""
+
+    from_x: tuple[int, ...]
+    from_y: tuple[int, ...]
+    terms: tuple[tuple[float, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Observable:
+    """A real combination of Pauli strings over `num_qubits` qubits."""
+
+    num_qubits: int
+    strings: tuple[tuple[str, float], ...]
+
+    @classmethod
+    def from_json(cls, value: JSONValue | Mapping[str, float], num_qubits: int) -> Observable:
+        """The observable of `{pauli: coefficient}`.
+
+        Raises:
+            KernelError: MAML904 for another shape, letters other than IXYZ, another length than
+                the circuit's width, coefficients that are not finite real numbers.
+        """
+        if not isinstance(value, Mapping) or not value:
+            raise _bad("an observable is an object of Pauli strings and real coefficients")
+        if len(value) > MAX_TERMS:
+            raise _bad(f"{len(value)} Pauli strings; at most {MAX_TERMS} are allowed")
+        strings: list[tuple[str, float]] = []
+        for string, coefficient in value.items():
+            if not isinstance(string, str) or not set(string) <= set("IXYZ"):
+                raise _bad(f"{string!r:.80} is not a Pauli string of the letters IXYZ")
+            if len(string) != num_qubits:
+                raise _bad(f"Pauli string {string!r:.80} for a circuit of {num_qubits} qubits")
+            if isinstance(coefficient, bool) or not isinstance(coefficient, int | float):
+                raise _bad(f"coefficient of {string!r:.80} is not a real number")
+            if not math.isfinite(coefficient):
+                raise _bad(f"coefficient of {string!r:.80} is not finite")
+            strings.append((string, float(coefficient)))
+        return cls(num_qubits, tuple(strings))
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The strings as bit masks."""
+        return tuple(_term(string, coefficient) for string, coefficient in self.strings)
+
+    @property
+    def constant(self) -> float:
+        """Sum of the coefficients of the identity, which needs no shots."""
+        return math.fsum(c for string, c in self.strings if not string.strip("I"))
+
+    def bases(self) -> tuple[Basis, ...]:
+        """The terms but the identity, grouped by measured basis, in order of first appearance."""
+        letters: list[dict[int, str]] = []
+        members: list[list[tuple[float, int]]] = []
+        for string, coefficient in self.strings:
+            wanted = {q: p for q, p in enumerate(reversed(string)) if p != "I"}
+            if not wanted:
+                continue
+            mask = sum(1 << qubit for qubit in wanted)
+            for known, terms in zip(letters, members, strict=True):
+                if all(known.get(q, p) == p for q, p in wanted.items()):
+                    known.update(wanted)
+                    terms.append((coefficient, mask))
+                    break
+            else:
+                letters.append(wanted)
+                members.append([(coefficient, mask)])
+        return tuple(
+            Basis(
+                tuple(sorted(q for q, p in known.items() if p == "X")),
+                tuple(sorted(q for q, p in known.items() if p == "Y")),
+                tuple(terms),
+            )
+            for known, terms in zip(letters, members, strict=True)
+        )
+
+
+def estimate(terms: Sequence[tuple[float, int]], outcomes: Mapping[int, int]) -> float:
+    """Mean of the terms over outcomes (basis index → count), bit q being qubit q."""
+    shots = sum(outcomes.values())
+    return math.fsum(
+        coefficient
+        * sum(-n if (index & mask).bit_count() & 1 else n for index, n in outcomes.items())
+        / shots
+        for coefficient, mask in terms
+    )
+
+
+def _term(string: str, coefficient: float) -> Term:
+    x = sum(1 << q for q, p in enumerate(reversed(string)) if p in "XY")
+    z = sum(1 << q for q, p in enumerate(reversed(string)) if p in "YZ")
+    return Term(coefficient, x, z)
+
+
+def _bad(message: str) -> KernelError:
+    return KernelError(
+        "MAML904",
+        message,
+        phase=Phase.MEASURE,
+        hint="one letter of IXYZ a qubit, qubit 0 rightmost, and real coefficients",
+    )
