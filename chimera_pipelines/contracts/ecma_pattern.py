@@ -14,7 +14,6 @@ from functools import lru_cache
 
 _SPACE = "\\t\\n\\v\\f\\r \\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff"
 _CLASSES = {"d": "0-9", "w": "A-Za-z0-9_", "s": _SPACE}
-_SYNTAX = frozenset("^$\\.*+?()[]{}|/-")
 _KEPT = frozenset("tnvfr0")
 _GROUPS = ("(?:", "(?=", "(?!", "(?<=", "(?<!")
 _NAMED = re.compile(r"\(\?<([A-Za-z_$][\w$]*)>")
@@ -112,8 +111,10 @@ def _code_point(found: re.Match[str]) -> str:
 def _one_letter(char: str, at: int, *, in_class: bool) -> str:
     if char and char.lower() in _CLASSES:
         return _shorthand(char, in_class=in_class)
-    if char and char in _SYNTAX | _KEPT:
+    if char and char in _KEPT:
         return "\\x00" if char == "0" else f"\\{char}"
+    if char.isascii() and char.isprintable() and char and not char.isalnum():
+        return re.escape(char)
     if in_class and char == "b":
         return "\\x08"
     if not in_class and char in {"b", "B"}:

@@ -88,6 +88,7 @@ def _joined(kinds: Iterable[_Kinds]) -> _Kinds:
             values = {k: v for k, v in common.items() if k in kind.values}
     if values is not None:
         values = {k: v for k, v in values.items() if v in atoms}
+        atoms = frozenset(values.values())
     return _Kinds(atoms, values)
 
 

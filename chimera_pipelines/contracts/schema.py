@@ -71,6 +71,9 @@ class SchemaProblem:
         steps = (f"[{p}]" if isinstance(p, int) else f".{p}" for p in self.path)
         return "$" + "".join(steps)
 
+    def __str__(self) -> str:
+        return f"{self.message} at {self.place}"
+
 
 def check_schema(schema: object) -> list[SchemaProblem]:
     """Why this is no JSON Schema of kernels/1 (MAML502); empty if it is one.
@@ -89,10 +92,10 @@ def check_schema(schema: object) -> list[SchemaProblem]:
 @lru_cache(maxsize=512)
 def _checked(text: bytes) -> tuple[SchemaProblem, ...]:
     schema = json.loads(text)
-    problems = [
-        _keyword_problem(error)
-        for error in Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema)
-    ]
+    errors = Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema)
+    # Each vocabulary of the metaschema says the same of one value: keep the first.
+    refused = {problem.path: problem for problem in map(_keyword_problem, reversed(list(errors)))}
+    problems = list(refused.values())
     if not problems:
         whole = root(schema)
         problems = [problem for place in walk(whole) for problem in _profile_problems(place)]

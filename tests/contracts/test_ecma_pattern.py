@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chimera_pipelines.contracts.ecma_pattern import (
+    PatternSyntaxError,
+    compile_pattern,
+    translate,
+)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "found"),
+    [
+        ("^a$", "a", True),
+        ("^a$", "a\n", False),
+        (r"^\d$", "٣", False),
+        (r"^\w$", "é", False),
+        (r"^\s$", "\ufeff", True),
+        (r"^\S$", "\u3000", False),
+        ("^.$", "\r", False),
+        ("^.$", "\u2028", False),
+        ("^[^]$", "\n", True),
+        ("[]", "a", False),
+        (r"^[\d\s]+$", "1 2", True),
+        (r"^[\D]$", "1", False),
+        (r"^[\W]$", "-", True),
+        (r"^[[&&~~]$", "&", True),
+        (r"^\u0041\x42\u{1F600}$", "AB😀", True),
+        (r"^\/\-$", "/-", True),
+        (r"^(?<q>['\"]).*\k<q>$", "'a'", True),
+        (r"^(a)\1$", "aa", True),
+        (r"\bé", "aé", True),
+        (r"^(?!.*\.\.)[a-z.]+$", "a..b", False),
+        (r"^[$.]$", "$", True),
+        (r"\0", "\x00", True),
+        ("a{2}", "aa", True),
+    ],
+)
+def test_patterns_mean_what_ecma_says(pattern: str, text: str, found: bool) -> None:
+    assert (compile_pattern(pattern).search(text) is not None) is found
+
+
+@pytest.mark.parametrize("text", [r"\Z", r"\A", "(?i)a", "(?P<a>b)", "(?>a)", "a*+", "{", "a{x}"])
+def test_what_ecma_does_not_know_is_refused(text: str) -> None:
+    with pytest.raises(PatternSyntaxError):
+        compile_pattern(text)
+
+
+def test_a_repeat_that_would_need_the_whole_memory_is_refused() -> None:
+    with pytest.raises(PatternSyntaxError, match="65535"):
+        compile_pattern("a{99999}")
+
+
+@given(st.text(max_size=12))
+def test_any_text_compiles_or_is_refused(text: str) -> None:
+    try:
+        compile_pattern(text)
+    except PatternSyntaxError:
+        return
+    re.compile(translate(text))
+
+
+@given(st.text(max_size=8))
+def test_an_escaped_text_finds_itself_whole(text: str) -> None:
+    written = "".join(f"\\u{{{ord(c):x}}}" for c in text)
+    assert compile_pattern(f"^{written}$").fullmatch(text)
