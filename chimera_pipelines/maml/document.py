@@ -117,13 +117,19 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True)
 class Dependencies:
-    """The compiled `## Dependencies` section (or the implicit one, `implicit`)."""
+    """The compiled `## Dependencies` section (or the implicit one, `implicit`).
+
+    `places` are those of the whole mapping; `unread` are paths in it whose value was refused
+    (MAML403) and therefore left out of `kernels`.
+    """
 
     kernels: Mapping[str, Kernel]
     partitions: Mapping[str, JSONValue] | None = None
     schedule: Mapping[str, JSONValue] | None = None
     trigger: Mapping[str, JSONValue] | None = None
     implicit: bool = False
+    places: Places = field(default_factory=Places)
+    unread: frozenset[Path] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +154,8 @@ class Document:
         inputs_schemas, output_schemas: by kernel name; key None is the document's.
         interfaces: `## Verification` blocks by kernel name.
         diagnostics: ordered; see `diagnostics.exit_code`.
+        unread: names of front matter fields (`front_matter` being all of them), `context` and
+            `dependencies`, as far as they could not be read; nothing is said that needs them.
     """
 
     path: str | None
@@ -165,6 +173,7 @@ class Document:
     output_schemas: Mapping[str | None, Schema]
     interfaces: Mapping[str, Fence]
     diagnostics: tuple[Diagnostic, ...]
+    unread: frozenset[str] = frozenset()
 
     @property
     def id(self) -> str:

@@ -78,6 +78,7 @@ class YamlResult:
         places: spans of keys and values by path.
         problems: in the order of the text.
         unread: paths whose value is not known; `value` holds None there.
+        incomplete: paths of mappings that may lack keys, after a merge key or an unusable one.
         ok: false when the text does not parse, so that nothing of it was read.
     """
 
@@ -85,6 +86,7 @@ class YamlResult:
     places: Places
     problems: tuple[YamlProblem, ...]
     unread: frozenset[Path] = frozenset()
+    incomplete: frozenset[Path] = frozenset()
     ok: bool = True
 
     @property
@@ -119,6 +121,7 @@ class _Reader:
     values: dict[Path, Span] = field(default_factory=dict)
     problems: list[YamlProblem] = field(default_factory=list)
     unread: set[Path] = field(default_factory=set)
+    incomplete: set[Path] = field(default_factory=set)
     stack: list[_Open] = field(default_factory=list)
     value: JSONValue = None
     skipping: int = 0
@@ -260,10 +263,10 @@ class _Reader:
         span = self._span(event)
         plain = not event.style
         if not self._properties(event):
-            self.unread.add(top.path)
+            self.incomplete.add(top.path)
         elif plain and text == "<<":
             self._problem("feature", span, "merge key '<<'", "write the keys out")
-            self.unread.add(top.path)
+            self.incomplete.add(top.path)
         elif plain and (text in _CONSTANTS or _NUMBER.match(text)):
             self._problem("key", span, f"key '{text}' is not a string", "quote it")
         elif isinstance(top.items, dict) and text in top.items:
@@ -358,6 +361,7 @@ def load_mapping(
         problem = YamlProblem("syntax", _code("syntax", dialect), span, message)
         kept = [p for p in reader.problems if p.span < problem.span]
         return YamlResult(None, Places(), (*kept, problem), ok=False)
+    reader.values.setdefault((), Span.at(first_line, column0))
     places = Places(reader.keys, reader.values)
     several = reader.documents > 1
     return YamlResult(
@@ -365,6 +369,7 @@ def load_mapping(
         places,
         tuple(reader.problems),
         frozenset(reader.unread),
+        frozenset(reader.incomplete),
         ok=not several,
     )
 
