@@ -108,12 +108,12 @@ class Observable:
 def estimate(terms: Sequence[tuple[float, int]], outcomes: Mapping[int, int]) -> float:
     """Mean of the terms over outcomes (basis index → count), bit q being qubit q."""
     shots = sum(outcomes.values())
-    return math.fsum(
-        coefficient
-        * sum(-n if (index & mask).bit_count() & 1 else n for index, n in outcomes.items())
-        / shots
-        for coefficient, mask in terms
-    )
+    return math.fsum(c * _signed(outcomes, mask) / shots for c, mask in terms)
+
+
+def _signed(outcomes: Mapping[int, int], mask: int) -> int:
+    """Outcomes of even parity on the mask less those of odd parity."""
+    return sum(-n if (index & mask).bit_count() & 1 else n for index, n in outcomes.items())
 
 
 def _term(string: str, coefficient: float) -> Term:

@@ -57,10 +57,19 @@ def parse_qasm(source: str, inputs: Mapping[str, Any]) -> JSONValue:
 def _parse(source: str) -> ast.Program:
     console = io.StringIO()
     try:
-        with contextlib.redirect_stderr(console):
+        with contextlib.redirect_stdout(console), contextlib.redirect_stderr(console):
             return openqasm3.parse(source)
     except QASM3ParsingError as error:
-        raise _no_program(str(error) or console.getvalue() or "syntax error") from error
+        raise _no_program(str(error) or _token(error.__cause__)) from error
+
+
+def _token(cause: BaseException | None) -> str:
+    """Where the parser gave up, from the recognition error that it wraps."""
+    inner = cause.args[0] if cause is not None and cause.args else cause
+    token = getattr(inner, "offendingToken", None)
+    if token is None:
+        return "syntax error"
+    return f"{token.line},{token.column}: unexpected {token.text!r}"
 
 
 def _convert(tree: ast.Program) -> QuantumCircuit:

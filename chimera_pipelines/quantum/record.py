@@ -67,11 +67,15 @@ class CircuitRecord:
         clbits = read_size(value["clbits"], "classical bits", MAX_CLBITS)
         if qubits == 0:
             raise refused("the circuit has no qubits")
+        qregs = read_registers(value["qregs"], qubits, "quantum")
         cregs = read_registers(value["cregs"], clbits, "classical")
+        shared = {r.name for r in qregs if not r.lone} & {r.name for r in cregs if not r.lone}
+        if shared:
+            raise malformed(f"a quantum and a classical register are both {min(shared)!r}")
         reader = RecordReader(qubits, clbits, {r.name: r for r in cregs if not r.lone})
         return cls(
             num_qubits=qubits,
-            qregs=read_registers(value["qregs"], qubits, "quantum"),
+            qregs=qregs,
             num_clbits=clbits,
             cregs=cregs,
             operations=reader.sequence(value["operations"], 0),

@@ -47,18 +47,24 @@ def sample(state: State, shots: int, rng: np.random.Generator) -> dict[int, int]
     sums = np.concatenate([weights(rows).sum(axis=1) for rows in _rows(blocks)])
     edges = np.cumsum(sums)
     draws = np.sort(rng.random(shots)) * edges[-1]
-    home = np.minimum(np.searchsorted(edges, draws, side="right"), len(sums) - 1)
-    inside = draws - (edges[home] - sums[home])
+    home = _place(edges, draws)
+    # Rounding may leave a draw below its block; clamped, it still never finds a zero amplitude.
+    inside = np.maximum(draws - (edges[home] - sums[home]), 0.0)
     outcomes: dict[int, int] = {}
     hit, starts = np.unique(home, return_index=True)
     for block, start, end in zip(hit, starts, [*starts[1:], shots], strict=True):
-        steps = np.cumsum(weights(blocks[block]))
-        found = np.searchsorted(steps, inside[start:end], side="right")
-        last = int(np.searchsorted(steps, steps[-1], side="left"))
-        index, times = np.unique(np.minimum(found, last), return_counts=True)
+        found = _place(np.cumsum(weights(blocks[block])), inside[start:end])
+        index, times = np.unique(found, return_counts=True)
         base = int(block) * blocks.shape[1]
         outcomes |= {base + int(i): int(n) for i, n in zip(index, times, strict=True)}
     return outcomes
+
+
+def _place(edges: NDArray[np.float64], draws: NDArray[np.float64]) -> NDArray[np.intp]:
+    """The step of a cumulative sum that each draw falls on, never one of weight zero."""
+    last = np.searchsorted(edges, edges[-1], side="left")
+    found: NDArray[np.intp] = np.searchsorted(edges, draws, side="right")
+    return found.clip(max=last)
 
 
 def read_bits(outcomes: Mapping[int, int], measured: Mapping[int, int]) -> dict[int, int]:

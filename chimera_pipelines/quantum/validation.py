@@ -197,6 +197,8 @@ def _register(item: object, kind: str) -> Register:
         raise malformed(f"a {kind} register has a name of at most {MAX_NAME} characters")
     if not isinstance(bits, list) or not all(is_integer(bit) for bit in bits):
         raise malformed(f"the bits of the {kind} register {name!r} are a list of integers")
+    if not name or not bits:
+        raise malformed(f"a {kind} register without a name or without bits")
     if lone and len(bits) != 1:
         raise malformed(f"the lone bit {name!r} is {len(bits)} bits")
     return Register(name, tuple(bits), lone)

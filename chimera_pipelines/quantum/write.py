@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.circuit import (
     Barrier,
     BoxOp,
+    CircuitError,
     CircuitInstruction,
     ClassicalRegister,
     Clbit,
@@ -56,6 +58,8 @@ from chimera_pipelines.quantum.standard import names
 
 MAX_DEFINITIONS = 64
 
+Indices: TypeAlias = tuple[int, ...]
+
 
 def encode_circuits(value: object) -> tuple[JSONValue, list[Any]]:
     """What `circuit` returned as `{"circuits": [record, …], "list": bool}`, and no attachments.
@@ -87,9 +91,8 @@ def write_record(circuit: QuantumCircuit, names_of_lone: Sequence[str] = ()) -> 
     if circuit.num_vars or circuit.num_stretches:
         raise _refuse("the circuit has run-time classical variables", "use classical registers")
     writer = _Writer(circuit)
-    qubits = list(range(circuit.num_qubits))
-    clbits = list(range(circuit.num_clbits))
-    steps = writer.sequence(circuit, qubits, clbits, 0)
+    qubits, clbits = tuple(range(circuit.num_qubits)), tuple(range(circuit.num_clbits))
+    steps = writer.sequence(_Scope(circuit, qubits, clbits))
     return CircuitRecord(
         num_qubits=circuit.num_qubits,
         qregs=_registers(circuit, circuit.qregs, circuit.qubits, ()),
@@ -100,6 +103,26 @@ def write_record(circuit: QuantumCircuit, names_of_lone: Sequence[str] = ()) -> 
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """A circuit, a body or a definition, and where its bits lie in the outermost circuit."""
+
+    circuit: QuantumCircuit
+    qubits: Indices
+    clbits: Indices
+    depth: int = 0
+    conditional: bool = False
+
+    def inside(self, circuit: QuantumCircuit, *, conditional: bool = False) -> _Scope:
+        """The scope of something nested on the same bits."""
+        return replace(
+            self,
+            circuit=circuit,
+            depth=self.depth + 1,
+            conditional=self.conditional or conditional,
+        )
+
+
 class _Writer:
     """Writes operations onto the outermost circuit's indices and adds up its global phase."""
 
@@ -108,53 +131,38 @@ class _Writer:
         self.phase = 0.0
         self.count = 0
 
-    def sequence(
-        self,
-        circuit: QuantumCircuit,
-        qubits: Sequence[int],
-        clbits: Sequence[int],
-        depth: int,
-        *,
-        conditional: bool = False,
-    ) -> list[Operation]:
-        if depth > MAX_DEFINITIONS:
+    def sequence(self, scope: _Scope) -> list[Operation]:
+        if scope.depth > MAX_DEFINITIONS:
             raise _refuse(f"definitions nested more than {MAX_DEFINITIONS} deep")
-        if not conditional:  # a phase that holds in one branch alone is a global phase there
+        circuit = scope.circuit
+        if not scope.conditional:  # a phase that holds in one branch alone is a global phase there
             self.phase += _number(circuit.global_phase, "global phase")
         out: list[Operation] = []
         for item in circuit.data:
-            on = tuple(qubits[circuit.find_bit(bit).index] for bit in item.qubits)
-            bits = tuple(clbits[circuit.find_bit(bit).index] for bit in item.clbits)
-            out += self.operation(item, on, bits, depth, conditional=conditional)
+            out += self.operation(item, scope)
         return out
 
-    def operation(
-        self,
-        item: CircuitInstruction,
-        qubits: tuple[int, ...],
-        clbits: tuple[int, ...],
-        depth: int,
-        *,
-        conditional: bool,
-    ) -> list[Operation]:
-        op = item.operation
-        simple = self.simple(op, qubits, clbits, conditional=conditional)
+    def operation(self, item: CircuitInstruction, scope: _Scope) -> list[Operation]:
+        op, find = item.operation, scope.circuit.find_bit
+        qubits = tuple(scope.qubits[find(bit).index] for bit in item.qubits)
+        clbits = tuple(scope.clbits[find(bit).index] for bit in item.clbits)
+        simple = self.simple(op, qubits, clbits, conditional=scope.conditional)
         if simple is not None:
             self.count += len(simple)
             if self.count > MAX_OPERATIONS:
                 raise _refuse(f"more than {MAX_OPERATIONS} operations in one circuit")
             return simple
+        local = replace(scope, qubits=qubits, clbits=clbits)
         if isinstance(op, IfElseOp):
-            return self.branch(op, qubits, clbits, depth)
+            return self.branch(op, scope, local)
         if isinstance(op, SwitchCaseOp):
-            return self.switch(op, qubits, clbits, depth)
+            return self.switch(op, scope, local)
         if isinstance(op, ForLoopOp):
-            return self.loop(op, qubits, clbits, depth, conditional=conditional)
-        inside = op.body if isinstance(op, BoxOp) else _definition(op)
-        return self.sequence(inside, qubits, clbits, depth + 1, conditional=conditional)
+            return self.loop(op, local)
+        return self.sequence(local.inside(op.body if isinstance(op, BoxOp) else _definition(op)))
 
     def simple(
-        self, op: Any, qubits: tuple[int, ...], clbits: tuple[int, ...], *, conditional: bool
+        self, op: Any, qubits: Indices, clbits: Indices, *, conditional: bool
     ) -> list[Operation] | None:
         """Operations that need no definition, or None."""
         cls = getattr(op, "base_class", type(op))
@@ -170,41 +178,27 @@ class _Writer:
             return []
         return _with_entries(op, qubits)
 
-    def branch(
-        self, op: IfElseOp, qubits: Sequence[int], clbits: Sequence[int], depth: int
-    ) -> list[Operation]:
+    def branch(self, op: IfElseOp, scope: _Scope, local: _Scope) -> list[Operation]:
         bodies = [
-            tuple(self.sequence(block, qubits, clbits, depth + 1, conditional=True))
-            for block in op.blocks
+            tuple(self.sequence(local.inside(block, conditional=True))) for block in op.blocks
         ]
+        condition = self.condition(op.condition, scope)
         orelse = bodies[1] if len(bodies) > 1 else ()
-        return [
-            Operation(IF, condition=self.condition(op.condition), body=bodies[0], orelse=orelse)
-        ]
+        return [Operation(IF, condition=condition, body=bodies[0], orelse=orelse)]
 
-    def switch(
-        self, op: SwitchCaseOp, qubits: Sequence[int], clbits: Sequence[int], depth: int
-    ) -> list[Operation]:
+    def switch(self, op: SwitchCaseOp, scope: _Scope, local: _Scope) -> list[Operation]:
         steps: tuple[Operation, ...] = ()
         for labels, block in reversed(list(op.cases_specifier())):
-            body = tuple(self.sequence(block, qubits, clbits, depth + 1, conditional=True))
+            body = tuple(self.sequence(local.inside(block, conditional=True)))
             if CASE_DEFAULT in labels:
                 steps = body
                 continue
             for label in reversed(labels):
-                condition = self.condition((op.target, int(label)))
+                condition = self.condition((op.target, int(label)), scope)
                 steps = (Operation(IF, condition=condition, body=body, orelse=steps),)
         return list(steps)
 
-    def loop(
-        self,
-        op: ForLoopOp,
-        qubits: Sequence[int],
-        clbits: Sequence[int],
-        depth: int,
-        *,
-        conditional: bool,
-    ) -> list[Operation]:
+    def loop(self, op: ForLoopOp, local: _Scope) -> list[Operation]:
         indices, parameter, body = op.params
         if not isinstance(indices, Iterable):
             raise _refuse("a 'for' loop over an expression", "loop over a fixed range")
@@ -213,21 +207,34 @@ class _Writer:
             block = body
             if parameter is not None and parameter in body.parameters:
                 block = body.assign_parameters({parameter: index})
-            out += self.sequence(block, qubits, clbits, depth + 1, conditional=conditional)
+            out += self.sequence(local.inside(block))
         return out
 
-    def condition(self, condition: Any) -> Condition:
+    def condition(self, condition: Any, scope: _Scope) -> Condition:
         if not isinstance(condition, tuple):
             raise _refuse(
                 "a condition that is an expression", "compare one bit or one register with a number"
             )
         target, value = condition
-        if isinstance(target, Clbit):
-            return Condition((self.circuit.find_bit(target).index,), int(value))
-        if isinstance(target, ClassicalRegister) and target in self.circuit.cregs:
-            bits = tuple(self.circuit.find_bit(bit).index for bit in target)
-            return Condition(bits, int(value), target.name)
-        raise _refuse(f"a condition on {type(target).__name__!r}", "use a register of the circuit")
+        wanted = [target] if isinstance(target, Clbit) else list(target)
+        bits = tuple(self.bit(bit, scope) for bit in wanted)
+        if isinstance(target, ClassicalRegister):
+            for register in self.circuit.cregs:
+                if tuple(self.circuit.find_bit(bit).index for bit in register) == bits:
+                    return Condition(bits, int(value), register.name)
+        if len(bits) == 1:
+            return Condition(bits, int(value))
+        raise _refuse(
+            "a condition on a register that the circuit does not have",
+            "use a register of the outermost circuit",
+        )
+
+    def bit(self, bit: Clbit, scope: _Scope) -> int:
+        """The outermost index of a classical bit; a body may name it by the outermost circuit."""
+        try:
+            return int(scope.clbits[scope.circuit.find_bit(bit).index])
+        except CircuitError:
+            return int(self.circuit.find_bit(bit).index)
 
 
 def _with_entries(op: Any, qubits: tuple[int, ...]) -> list[Operation] | None:

@@ -70,7 +70,7 @@ class AerProgram:
     def bind(self, form: Form) -> QuantumCircuit:
         """The circuit with a form's angles, started from its factors."""
         values = dict(zip(self.parameters, form.angles, strict=True)) if self.parameters else {}
-        bound = self.circuit.assign_parameters(values)
+        bound = self.circuit.assign_parameters(values, strict=False)
         for step in reversed(self.start(form.factors)):
             bound.data.insert(0, step)
         return bound
@@ -110,7 +110,9 @@ class AerProgram:
             circuit = self.circuit.copy()
             circuit.save_statevector(pershot=False)
             columns = zip(*(form.angles for form in forms), strict=True)
-            binds = {p: list(c) for p, c in zip(self.parameters, columns, strict=True)}
+            present = set(self.circuit.parameters)  # the pass manager may have dropped some
+            pairs = zip(self.parameters, columns, strict=True)
+            binds = {p: list(c) for p, c in pairs if p in present}
             result = self.execute(circuit, parameter_binds=[binds])
         else:
             circuits = [self.bind(form) for form in forms]
