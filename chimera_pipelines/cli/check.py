@@ -49,7 +49,10 @@ def check(
     quiet: options.Quiet = False,
     verbose: options.Verbose = 0,
 ) -> None:
-    """Say everything that is wrong with documents; reads text, runs nothing."""
+    """Say everything that is wrong with documents.
+
+    Reads text and runs nothing. Several files are checked in one process.
+    """
     with opened(json=as_json or sarif, quiet=quiet, verbose=verbose) as terminal:
         if as_json and sarif:
             raise UsageError("CHIM201", "--json and --sarif exclude each other")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from chimera_pipelines.ring.ring import Ring
 
 app = typer.Typer(
-    help="List, verify and restore checkpoints: any two of their four shares rebuild one.",
+    help="List, verify and restore checkpoints.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -20,7 +20,10 @@ def dev(
     quiet: options.Quiet = False,
     verbose: options.Verbose = 0,
 ) -> None:
-    """Start Dagster's web UI and daemon on this project, until Ctrl-C."""
+    """Start Dagster's web UI on this project.
+
+    Runs webserver and daemon until Ctrl-C.
+    """
     with opened(json=as_json, quiet=quiet, verbose=verbose) as terminal:
         from chimera_pipelines.defs import dev as server
 

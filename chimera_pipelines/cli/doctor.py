@@ -24,7 +24,7 @@ def doctor(
     quiet: options.Quiet = False,
     verbose: options.Verbose = 0,
 ) -> None:
-    """Show devices, sandbox, signatures, keys and stores of this machine, with hints."""
+    """Show what this machine can do, with hints."""
     with opened(json=as_json, quiet=quiet, verbose=verbose) as terminal:
         from chimera_pipelines.cli.probes import checks
 

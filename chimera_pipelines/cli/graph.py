@@ -27,7 +27,7 @@ def graph(
     quiet: options.Quiet = False,
     verbose: options.Verbose = 0,
 ) -> None:
-    """Show the graph of kernels by level, with data and order edges."""
+    """Show the kernels and what they wait for."""
     with opened(json=as_json, quiet=quiet, verbose=verbose) as terminal:
         from chimera_pipelines.scheduling.plan import load_plan
 

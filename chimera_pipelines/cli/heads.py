@@ -9,7 +9,7 @@ import typer
 
 from chimera_pipelines.cli import options, values
 from chimera_pipelines.cli.terminal import clean, opened
-from chimera_pipelines.errors import UsageError
+from chimera_pipelines.errors import HeadUnavailableError, UsageError
 
 if TYPE_CHECKING:
     from chimera_pipelines.settings import Settings
@@ -77,9 +77,20 @@ def explain(
 
 
 def heads(now: Settings) -> list[dict[str, Any]]:
-    """The `heads[]` of `chimera.heads/1`."""
+    """The `heads[]` of `chimera.heads/1`.
+
+    Raises:
+        HeadUnavailableError: MAML905, settings ask for a device that is not here.
+    """
+    from chimera_pipelines.cli.probes import cuda_devices
     from chimera_pipelines.scheduling.router import KIND_OF_HEAD
 
+    if now.device == "gpu" and not cuda_devices()[0]:
+        raise HeadUnavailableError(
+            "MAML905",
+            f"CHIMERA_DEVICE is gpu and there is none: {cuda_devices()[1]}",
+            hint="unset CHIMERA_DEVICE to run on cpu; see 'chimera doctor'",
+        )
     return [
         {
             "head": head,

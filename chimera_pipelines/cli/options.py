@@ -16,7 +16,7 @@ Verbose: TypeAlias = Annotated[
     ),
 ]
 File: TypeAlias = Annotated[Path, typer.Argument(metavar="FILE", help="A .maml.md document.")]
-Files: TypeAlias = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Documents.")]
+Files: TypeAlias = Annotated[list[Path], typer.Argument(metavar="FILE", help="Documents.")]
 Partition: TypeAlias = Annotated[
     str | None, typer.Option("--partition", metavar="KEY", help="Partition of the run.")
 ]

@@ -28,7 +28,10 @@ def plan(
     quiet: options.Quiet = False,
     verbose: options.Verbose = 0,
 ) -> None:
-    """Compile a document and say what a run of it would do; runs nothing."""
+    """Say what a run would do, where and why.
+
+    Compiles the document and runs nothing.
+    """
     with opened(json=as_json, quiet=quiet, verbose=verbose) as terminal:
         from chimera_pipelines.scheduling.plan import load_plan
 

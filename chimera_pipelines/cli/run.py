@@ -48,7 +48,11 @@ def run(
     quiet: options.Quiet = False,
     verbose: options.Verbose = 0,
 ) -> None:
-    """Run a document: each kernel through its five phases, each with a signed ticket."""
+    """Run a document, with a ticket for each kernel.
+
+    Each kernel goes through its five phases in a sandbox and leaves a signed ticket in the
+    document's History. A kernel whose inputs, code and options did not change is reused.
+    """
     with opened(json=as_json, quiet=quiet, verbose=verbose) as terminal:
         from chimera_pipelines.scheduling.plan import load_plan
         from chimera_pipelines.settings import settings
@@ -64,6 +68,9 @@ def run(
             reports = _here(terminal, plan, keys, inputs, force=force)
         if terminal.json:
             terminal.emit(as_report(reports, many=all_partitions))
+        elif all_partitions:
+            for line in summary([report for report, _ in reports]):
+                terminal.say(line)
         raise typer.Exit(max(int(code) for _, code in reports))
 
 
@@ -73,6 +80,37 @@ def as_report(reports: Sequence[tuple[dict[str, Any], int]], *, many: bool) -> d
         return reports[0][0]
     worst = next((one["status"] for one, code in reports if code), "ok")
     return {"schema": "chimera.runs/1", "status": worst, "runs": [one for one, _ in reports]}
+
+
+def summary(reports: Sequence[dict[str, Any]]) -> list[str]:
+    """A table of runs: a row a partition, a column for each number in their results."""
+    results = [
+        {name: value for output in one["outputs"].values() for name, value in output.items()}
+        for one in reports
+    ]
+    names = list(dict.fromkeys(n for one in results for n, v in one.items() if _is_scalar(v)))
+    rows = [
+        (
+            str(report["partition"] or "-"),
+            report["status"],
+            f"{report['seconds']:.2f}",
+            *(_cell(result.get(name)) for name in names),
+        )
+        for report, result in zip(reports, results, strict=True)
+    ]
+    return values.table(("partition", "status", "seconds", *names), rows)
+
+
+def _is_scalar(value: object) -> bool:
+    return isinstance(value, bool | int | float)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6f}" if value == 0 or 1e-4 <= abs(value) < 1e6 else f"{value:.2e}"  # noqa: PLR2004 - where fixed notation reads well
+    return str(value) if isinstance(value, int) else "-"
 
 
 def _partitions(plan: Plan, partition: str | None, *, every: bool) -> tuple[str | None, ...]:
@@ -112,7 +150,8 @@ def _here(
                 if kernel.error is not None:
                     terminal.fail(kernel.error)
             shown = report.as_json()
-            _write(terminal, shown)
+            if len(keys) == 1:
+                _write(terminal, shown)
             reports.append((shown, int(report.exit_code)))
     return reports
 
@@ -136,7 +175,8 @@ def _in_dagster(
             reports.append((_refused(plan, key, error), int(error.exit_code)))
             continue
         code = ExitCode.OK if report["status"] == "ok" else ExitCode.KERNEL_FAILED
-        _write(terminal, report)
+        if len(keys) == 1:
+            _write(terminal, report)
         terminal.note(f"dagster run {report['dagster_run_id']}, see it with 'chimera dev'")
         reports.append((report, int(code)))
     return reports

@@ -20,7 +20,7 @@ SHOW_EXAMPLE = options.example("chimera tickets show data/documents/h2_vqe.maml.
 EXPORT_EXAMPLE = options.example("chimera tickets export h2_vqe.maml.md -o h2_vqe.dsse.jsonl")
 
 app = typer.Typer(
-    help="List, show and export the grants and tickets of a document.",
+    help="List, show and export tickets.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -38,7 +38,10 @@ def verify(
     quiet: options.Quiet = False,
     verbose: options.Verbose = 0,
 ) -> None:
-    """Verify every grant and ticket; needs the file and the public keys, no network."""
+    """Verify grants and tickets, offline.
+
+    Needs the file and the public keys, no network. Exit 8: some History does not verify.
+    """
     with opened(json=as_json, quiet=quiet, verbose=verbose) as terminal:
         if against_dagster:
             raise UsageError(

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chimera_pipelines.cli.terminal import Terminal, clean, error_text, opened
+from chimera_pipelines.errors import HistoryError, UsageError, Where
+
+
+class TerminalStream(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_json_and_errors_go_to_their_streams(capsys):
+    with pytest.raises(typer.Exit) as ended, opened(json=True):
+        print("noise")
+        raise HistoryError("MAML803", "chain", where=Where("a.md", 3, 1), hint="look")
+    captured = capsys.readouterr()
+    assert ended.value.exit_code == 8
+    error = json.loads(captured.out)["error"]
+    assert error == {
+        "code": "MAML803",
+        "message": "chain",
+        "where": {"file": "a.md", "line": 3, "column": 1},
+        "hint": "look",
+    }
+    assert "noise" in captured.err
+    assert json.loads(captured.err.splitlines()[-1]) == error
+
+
+def test_a_result_that_was_written_is_not_followed_by_an_error_object(capsys):
+    with pytest.raises(typer.Exit), opened(json=True) as terminal:
+        terminal.emit({"schema": "x"})
+        raise UsageError("CHIM201", "late")
+    assert json.loads(capsys.readouterr().out) == {"schema": "x"}
+
+
+def test_an_unexpected_exception_is_one_line_and_exit_70(capsys):
+    with pytest.raises(typer.Exit) as ended, opened(json=False):
+        raise ZeroDivisionError("seven\nlines")
+    captured = capsys.readouterr()
+    assert ended.value.exit_code == 70
+    assert "error[CHIM299]: internal error: ZeroDivisionError: seven lines" in captured.err
+    assert "Traceback" not in captured.err
+    assert captured.out == ""
+
+
+def test_vv_shows_the_traceback(capsys):
+    with pytest.raises(typer.Exit), opened(json=False, verbose=2):
+        raise ZeroDivisionError
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_native_and_child_output_cannot_get_into_the_json():
+    # The process's real descriptor 1 is what matters here, so a process of its own.
+    script = (
+        "import os, subprocess, sys\n"
+        "from chimera_pipelines.cli.terminal import opened\n"
+        "with opened(json=True) as terminal:\n"
+        "    os.write(1, b'native ')\n"
+        "    subprocess.run(['echo', 'child'])\n"
+        "    print('python')\n"
+        "    terminal.emit({'schema': 'x', 'text': 'ü'})\n"
+        "print('after')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert done.stdout.decode() == '{"schema": "x", "text": "ü"}\nafter\n'
+    assert all(word in done.stderr for word in (b"native", b"child", b"python"))
+
+
+def test_two_json_objects_are_a_bug(capsys):
+    with pytest.raises(AssertionError):
+        terminal = Terminal(io.StringIO(), json=True, quiet=False, verbose=0)
+        terminal.emit({})
+        terminal.emit({})
+
+
+def test_lone_surrogates_are_escaped():
+    out = io.StringIO()
+    Terminal(out, json=True, quiet=False, verbose=0).emit({"path": "a\udcff"})
+    assert "\\udcff" in out.getvalue()
+
+
+def test_colours_only_on_a_terminal_without_no_color(monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    shown = Terminal(TerminalStream(), json=False, quiet=False, verbose=0)
+    piped = Terminal(io.StringIO(), json=False, quiet=False, verbose=0)
+    assert shown.paint("error", "x") == "\x1b[31;1mx\x1b[0m"
+    assert piped.paint("error", "x") == "x"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert shown.paint("error", "x") == "x"
+
+
+def test_error_text_has_code_place_hint_and_where_to_read_more():
+    error = UsageError("CHIM202", "cannot read 'a'", where=Where("a", 1, 2), hint="try b")
+    assert error_text(error).splitlines() == [
+        "chimera: error[CHIM202]: cannot read 'a'",
+        "  --> a:1:2",
+        "   = hint: try b",
+        "   = see:  chimera explain CHIM202",
+    ]
+
+
+@given(st.text())
+def test_clean_text_commands_no_terminal(text):
+    assert all(c.isprintable() or c in "\n\t" for c in clean(text))
+
+
+@given(st.text(st.characters(categories=("L", "N", "P"))))
+def test_clean_keeps_what_can_be_read(text):
+    assert clean(text) == text
