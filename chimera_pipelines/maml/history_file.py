@@ -1,8 +1,8 @@
 """Where a History lies on disk, and the writer that only ever adds to it (MAML.md §8).
 
 One writer at a time: the lock is `flock` on the History's own file, so that no lock file litters a
-documents folder. Who waited for it looks whether the file was replaced meanwhile; a writer locks the
-new file before it gets the name, so the lock is held without a gap. A write makes a temporary file,
+documents folder. Who waited for it looks whether the file was replaced meanwhile; a writer locks
+the new file before it gets the name, so the lock has no gap. A write makes a temporary file,
 fsyncs it, renames it over the old one and fsyncs the folder: a crash at any point leaves the old
 file or the new one, each whole. Earlier bytes are copied as they are; only blank lines at
 the very end make room, because between entries they would be malformed.
@@ -36,7 +36,7 @@ _STALE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryPart:
+class StoredPart:
     """The entries of one file; `archive_read`: what its ARCHIVE names is a part before it."""
 
     path: Path
@@ -55,7 +55,7 @@ class HistoryText:
     """
 
     document: SplitText
-    parts: tuple[HistoryPart, ...]
+    parts: tuple[StoredPart, ...]
     missing: tuple[str, ...]
 
 
@@ -126,7 +126,7 @@ def read_history(document: Path, data: bytes, sidecar: Path | None = None) -> Hi
     return HistoryText(text, tuple(parts), tuple(missing))
 
 
-def _with_archives(path: Path, entries: tuple[Entry, ...]) -> tuple[list[HistoryPart], list[str]]:
+def _with_archives(path: Path, entries: tuple[Entry, ...]) -> tuple[list[StoredPart], list[str]]:
     """A file's entries behind those of its archives, each named by the first entry of the next."""
     chain: list[tuple[Path, tuple[Entry, ...]]] = [(path, entries)]
     missing = []
@@ -139,7 +139,7 @@ def _with_archives(path: Path, entries: tuple[Entry, ...]) -> tuple[list[History
             break
         chain.append((archive, parse_entries(_read(archive).replace(b"\r\n", b"\n"))))
     chain.reverse()
-    parts = [HistoryPart(at, found, n > 0) for n, (at, found) in enumerate(chain)]
+    parts = [StoredPart(at, found, n > 0) for n, (at, found) in enumerate(chain)]
     return parts, missing
 
 

@@ -106,6 +106,7 @@ class KeyStore:
         self._provider = provider
         self._passphrase_file = passphrase_file
         self._signers: dict[str, StoredSigner] = {}
+        self._read: tuple[tuple[int, int, int], tuple[TrustedKey, ...]] | None = None
 
     @property
     def jwks_path(self) -> Path:
@@ -224,9 +225,15 @@ class KeyStore:
             os.close(handle)
 
     def _public(self) -> tuple[TrustedKey, ...]:
-        if not self.jwks_path.exists():
+        """All public keys, read again when the file is another one."""
+        try:
+            found = self.jwks_path.stat()
+        except FileNotFoundError:
             return ()
-        return tuple(read_jwks(self.jwks_path))
+        version = (found.st_ino, found.st_mtime_ns, found.st_size)
+        if self._read is None or self._read[0] != version:
+            self._read = (version, tuple(read_jwks(self.jwks_path)))
+        return self._read[1]
 
     def _write_public(self, keys: Iterable[TrustedKey]) -> None:
         text = json.dumps({"keys": [key.as_json() for key in keys]}, indent=1) + "\n"

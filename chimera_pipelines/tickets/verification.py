@@ -118,8 +118,8 @@ class Verification:
     root: str | None
 
 
-class HistoryPart(Protocol):
-    """The entries of one file of a History; `maml.history_file.HistoryPart` is one."""
+class Part(Protocol):
+    """The entries of one file of a History: `HistoryPart`, or `StoredPart` of `maml`."""
 
     @property
     def entries(self) -> Sequence[HistoryEntry]:
@@ -128,6 +128,14 @@ class HistoryPart(Protocol):
     @property
     def archive_read(self) -> bool:
         """Whether what its ARCHIVE names is the part before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPart:
+    """The entries of one file; `archive_read`: what its ARCHIVE names is the part before it."""
+
+    entries: Sequence[HistoryEntry]
+    archive_read: bool = False
 
 
 @dataclass(slots=True)
@@ -347,7 +355,7 @@ def _covers(grant: HistoryEntry, ticket: HistoryEntry, key: TrustedKey) -> bool:
 
 
 def verify(
-    parts: Iterable[HistoryPart], *, document_id: str, doc: str, keys: KeyRing, line: int = 1
+    parts: Iterable[Part], *, document_id: str, doc: str, keys: KeyRing, line: int = 1
 ) -> Verification:
     """Verify a History that lies in several files, oldest first.
 

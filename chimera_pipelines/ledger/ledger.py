@@ -1,0 +1,291 @@
+"""The machine's record of runs, tickets, tree heads, checkpoints, reputation and wallets.
+
+What a file cannot hold: History whose tail was cut still verifies, and only a tree head noted
+elsewhere shows it (MAML.md §8). Reputation and wallet are sums over rows that tickets left.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, Table, func, select
+
+from chimera_pipelines.digest import digest
+from chimera_pipelines.errors import HistoryError
+from chimera_pipelines.ledger import tables
+from chimera_pipelines.ledger.connection import Connections
+from chimera_pipelines.timestamps import timestamp
+
+GENESIS = "sha256:" + hashlib.sha256(b"chimera.ledger/1").hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class TicketRow:
+    """A signed entry of a History: GRANT, TICKET, KEY or ARCHIVE, and what the line does not say.
+
+    Attributes:
+        leaf: digest of the entry's bytes; an entry is recorded once.
+        slug: of the document's file name.
+        head_kind: `quantum` or `ai`; None when it was read back from a History.
+    """
+
+    leaf: str
+    document_id: str
+    slug: str
+    seq: int
+    action: str
+    timestamp: str
+    doc: str
+    key: str
+    signature_digest: str
+    run_id: str | None = None
+    granted_to: str | None = None
+    kernel: str | None = None
+    status: str | None = None
+    head: str | None = None
+    head_kind: str | None = None
+    cuda_ns: int | None = None
+    input_digest: str | None = None
+    output_digest: str = ""
+    partition: str | None = None
+    sandbox: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TreeHead:
+    """The Merkle root over the first `size` entries of a document's History."""
+
+    document_id: str
+    size: int
+    root: str
+    timestamp: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A state that a run entered: `started`, then `ok`, `failed` or `refused`."""
+
+    run_id: str
+    document_id: str
+    status: str
+    timestamp: str
+    principal: str | None = None
+
+
+class Ledger:
+    """The ledger at a SQLAlchemy URL (SQLite or PostgreSQL), for any number of processes.
+
+    Raises:
+        SettingsError: CHIM226, of every method: the database cannot be used.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._connections = Connections(url)
+
+    def close(self) -> None:
+        """Close kept connections."""
+        self._connections.close()
+
+    def record(self, rows: Sequence[TicketRow], head: TreeHead | None = None) -> int:
+        """Record signed entries and the tree head after them in one transaction.
+
+        An entry that is there already is passed over, so a History may be recorded again.
+
+        Returns:
+            How many entries were new.
+        """
+        with self._connections.writing() as connection:
+            known = self._known(connection, [row.leaf for row in rows])
+            new = [row for row in rows if row.leaf not in known]
+            for row in new:
+                _add(connection, tables.tickets, asdict(row))
+                _reward(connection, row)
+            if head is not None:
+                _add_head(connection, head)
+        return len(new)
+
+    @staticmethod
+    def _known(connection: Connection, leaves: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        for at in range(0, len(leaves), 500):
+            some = leaves[at : at + 500]
+            query = select(tables.tickets.c.leaf).where(tables.tickets.c.leaf.in_(some))
+            found.update(connection.scalars(query))
+        return found
+
+    def granted(self, run_id: str) -> bool:
+        """Whether a run has a GRANT on record."""
+        column = tables.tickets.c
+        query = select(column.id).where(column.run_id == run_id, column.action == "GRANT").limit(1)
+        with self._connections.reading() as connection:
+            return connection.execute(query).first() is not None
+
+    def find_reusable(self, input_digest: str, head_kind: str) -> TicketRow | None:
+        """The latest `ok` ticket with that `in` on a head of that kind (MAML.md §8, `reused`)."""
+        column = tables.tickets.c
+        return self._ticket(
+            select(tables.tickets)
+            .where(column.input_digest == input_digest, column.head_kind == head_kind)
+            .where(column.status == "ok", column.action == "TICKET")
+        )
+
+    def latest_output(self, slug: str, kernel: str) -> TicketRow | None:
+        """The latest ticket with a published output of a document's kernel."""
+        column = tables.tickets.c
+        return self._ticket(
+            select(tables.tickets)
+            .where(column.slug == slug, column.kernel == kernel, column.action == "TICKET")
+            .where(column.status.in_(("ok", "reused", "unverified")))
+        )
+
+    def _ticket(self, query: Select[Any]) -> TicketRow | None:
+        with self._connections.reading() as connection:
+            row = connection.execute(query.order_by(tables.tickets.c.id.desc()).limit(1)).first()
+        return None if row is None else TicketRow(**_values(TicketRow, row))
+
+    def tree_heads(self, document_id: str) -> tuple[TreeHead, ...]:
+        """Every tree head recorded for a document, oldest first."""
+        column = tables.tree_heads.c
+        query = select(tables.tree_heads).where(column.document_id == document_id)
+        with self._connections.reading() as connection:
+            rows = connection.execute(query.order_by(column.id)).all()
+        return tuple(TreeHead(**_values(TreeHead, row)) for row in rows)
+
+    def record_run(self, run: RunRow) -> None:
+        """Record that a run entered a state."""
+        with self._connections.writing() as connection:
+            _add(connection, tables.runs, asdict(run))
+
+    def run_states(self, run_id: str) -> tuple[RunRow, ...]:
+        """The states that a run went through."""
+        column = tables.runs.c
+        query = select(tables.runs).where(column.run_id == run_id).order_by(column.id)
+        with self._connections.reading() as connection:
+            rows = connection.execute(query).all()
+        return tuple(RunRow(**_values(RunRow, row)) for row in rows)
+
+    def record_checkpoint(
+        self, content_id: str, *, document_id: str, kernel: str, run_id: str, size: int, shares: int
+    ) -> None:
+        """Record a checkpoint; `size` in bytes."""
+        values = {
+            "content_id": content_id,
+            "document_id": document_id,
+            "kernel": kernel,
+            "run_id": run_id,
+            "bytes": size,
+            "shares": shares,
+            "timestamp": timestamp(time.time_ns()),
+        }
+        with self._connections.writing() as connection:
+            _add(connection, tables.checkpoints, values)
+
+    def reputation(self, head: str) -> float:
+        """Share of a head's tickets that are good, counting one good and one bad before the first."""
+        column = tables.reputation.c
+        query = select(
+            func.coalesce(func.sum(column.good * column.weight), 0.0),
+            func.coalesce(func.sum(column.weight), 0.0),
+        ).where(column.head == head)
+        with self._connections.reading() as connection:
+            good, weight = connection.execute(query).one()
+        return float((good + 1) / (weight + 2))
+
+    def tokens(self, agent: str) -> int:
+        """Tokens that an agent earned by valid tickets."""
+        column = tables.wallet.c
+        query = select(func.coalesce(func.sum(column.tokens), 0)).where(column.agent == agent)
+        with self._connections.reading() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    def verify_chain(self) -> int:
+        """Recompute the chain over all rows; returns how many there are.
+
+        Raises:
+            HistoryError: CHIM227, a row was edited, removed or added.
+        """
+        with self._connections.reading() as connection:
+            count, link = 0, GENESIS
+            rows = _rows_by_place(connection)
+            for step in connection.execute(select(tables.chain).order_by(tables.chain.c.id)):
+                row = rows.pop((step.table, step.row), None)
+                found = None if row is None else digest(row)
+                link = _link(link, step.digest)
+                if found != step.digest or link != step.link:
+                    raise _broken(f"row {step.row} of table '{step.table}' is not what was written")
+                count += 1
+            if rows:
+                table, row_id = next(iter(rows))
+                raise _broken(f"row {row_id} of table '{table}' is not in the chain")
+        return count
+
+
+def _broken(message: str) -> HistoryError:
+    return HistoryError("CHIM227", f"ledger: {message}", hint="restore it from a backup")
+
+
+def _values(record: Any, row: Row[Any]) -> dict[str, Any]:
+    mapping = row._mapping  # noqa: SLF001  the public name of a row's columns
+    return {field.name: mapping[field.name] for field in fields(record)}
+
+
+def _add(connection: Connection, table: Table, values: dict[str, Any]) -> None:
+    """Insert a row and its link of the chain; the caller holds the write lock."""
+    inserted = connection.execute(table.insert().values(values))
+    key = inserted.inserted_primary_key
+    if key is None:
+        raise AssertionError(f"table {table.name} gave no primary key")
+    row = {"id": key[0], **{column.name: values.get(column.name) for column in table.c}}
+    row["id"] = key[0]
+    column = tables.chain.c
+    last = connection.scalar(select(column.link).order_by(column.id.desc()).limit(1))
+    row_digest = digest(row)
+    connection.execute(
+        tables.chain.insert().values(
+            table=table.name, row=key[0], digest=row_digest, link=_link(last or GENESIS, row_digest)
+        )
+    )
+
+
+def _link(before: str, row_digest: str) -> str:
+    return "sha256:" + hashlib.sha256(f"{before}\n{row_digest}".encode()).hexdigest()
+
+
+def _rows_by_place(connection: Connection) -> dict[tuple[str, int], dict[str, Any]]:
+    return {
+        (table.name, row.id): dict(row._mapping)  # noqa: SLF001  the public name of its columns
+        for table in tables.metadata.sorted_tables
+        if table is not tables.chain
+        for row in _all(connection, table)
+    }
+
+
+def _all(connection: Connection, table: Table) -> Iterator[Row[Any]]:
+    yield from connection.execute(select(table))
+
+
+def _add_head(connection: Connection, head: TreeHead) -> None:
+    column = tables.tree_heads.c
+    query = select(column.size, column.root).where(column.document_id == head.document_id)
+    last = connection.execute(query.order_by(column.id.desc()).limit(1)).first()
+    if last is None or (last.size, last.root) != (head.size, head.root):
+        stamp = head.timestamp or timestamp(time.time_ns())
+        _add(connection, tables.tree_heads, {**asdict(head), "timestamp": stamp})
+
+
+def _reward(connection: Connection, row: TicketRow) -> None:
+    """What a ticket means for its head's reputation and for the wallet of who asked."""
+    if row.action != "TICKET" or row.head is None or row.status == "reused":
+        return
+    good = int(row.status != "failed")
+    values = {"head": row.head, "leaf": row.leaf, "good": good, "weight": 1.0}
+    _add(connection, tables.reputation, values)
+    column = tables.tickets.c
+    query = select(column.granted_to).where(column.run_id == row.run_id, column.action == "GRANT")
+    agent = connection.scalar(query.limit(1))
+    if good and agent is not None:
+        _add(connection, tables.wallet, {"agent": agent, "leaf": row.leaf, "tokens": 1})

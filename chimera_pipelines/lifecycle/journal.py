@@ -1,0 +1,349 @@
+"""The journal of one document: verifies its History, then adds grants, tickets and notes to it.
+
+Group commit: threads queue what they want to add; the first becomes the writer and takes along all
+that is ready, under one file lock and one fsync. Verified once in a process, a History is only
+read on: the bytes that were judged are known by their digest, and what another process appended
+behind them is judged alone. A History that does not verify (801, 802, 803) gets nothing added.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from chimera_pipelines.digest import sha256
+from chimera_pipelines.errors import HistoryError, Where
+from chimera_pipelines.ledger.ledger import Ledger, RunRow, TreeHead
+from chimera_pipelines.lifecycle.journal_entries import (
+    Draft,
+    GrantReceipt,
+    TicketFields,
+    TicketReceipt,
+    ticket_row,
+)
+from chimera_pipelines.maml.history import as_read, parse_entries, split
+from chimera_pipelines.maml.history_file import (
+    ROTATE_BYTES,
+    HistoryFile,
+    LockedHistory,
+    StoredPart,
+    is_writable,
+    read_history,
+    sidecar_path,
+)
+from chimera_pipelines.maml.names import slug
+from chimera_pipelines.tickets import merkle
+from chimera_pipelines.tickets.keys import KeyStore
+from chimera_pipelines.tickets.verification import Verifier
+from chimera_pipelines.timestamps import NS, timestamp
+
+__all__ = [
+    "GrantReceipt",
+    "Journal",
+    "TicketFields",
+    "TicketReceipt",
+    "history_parts",
+]
+
+# A run that neither ended nor signed for so long was killed; it no longer holds up a rotation.
+ABANDONED_S = 3600
+_T = TypeVar("_T")
+
+
+def history_parts(
+    document: Path, home: Path, document_id: str | None = None
+) -> tuple[StoredPart, ...]:
+    """All parts of a document's History, archives and sidecar included, to be verified.
+
+    Args:
+        document: its path.
+        home: `CHIMERA_HOME`, where its sidecar may lie.
+        document_id: tells its sidecar from that of another document of the same name.
+    """
+    sidecar = sidecar_path(home, document, document_id or "")
+    if document_id is None:
+        sidecar = home / sidecar.name
+    return read_history(document, document.read_bytes(), sidecar).parts
+
+
+@dataclass(slots=True)
+class _Request(Generic[_T]):
+    """One thread's wish; `outcome` or `error` is set when `done`."""
+
+    write: Callable[[Draft], _T]
+    begins_run: str | None = None
+    done: bool = False
+    outcome: _T | None = None
+    error: Exception | None = None
+
+
+@dataclass(slots=True)
+class _Known:
+    """A History that was judged: the file, the bytes up to which, and what came of it."""
+
+    target: Path
+    beside: str
+    size: int
+    digest: bytes
+    verifier: Verifier = field(repr=False)
+
+
+class Journal:
+    """The History of one document text, as its gateway writes it. Safe to use from threads.
+
+    Args:
+        document_path: the document.
+        document_id: `id` of its front matter.
+        doc_digest: `doc` of the text that the plan was compiled from.
+        keys: the gateway's key store.
+        ledger: the machine's record.
+        gateway: `gateway://…`, who signs grants.
+        home: `CHIMERA_HOME`, for the sidecar of a read-only document.
+    """
+
+    def __init__(
+        self,
+        document_path: Path,
+        document_id: str,
+        doc_digest: str,
+        *,
+        keys: KeyStore,
+        ledger: Ledger,
+        gateway: str,
+        home: Path,
+    ) -> None:
+        self.path = document_path
+        self.document_id = document_id
+        self.doc = doc_digest
+        self._keys = keys
+        self._ledger = ledger
+        self._gateway = gateway
+        self._home = home
+        self._slug = slug(document_path.name)
+        self._queue: list[_Request[Any]] = []
+        self._queueing = threading.Lock()
+        self._writing = threading.Lock()
+        self._known: _Known | None = None
+
+    def grant(self, run_id: str, by: str, heads: Sequence[str], hours: float) -> GrantReceipt:
+        """The run's GRANT: the one that stands, else a new one, durably appended.
+
+        Args:
+            run_id: ULID of the run.
+            by: principal who asked.
+            heads: heads that the run may use.
+            hours: how long it holds.
+
+        Raises:
+            HistoryError: the History does not verify, or the text is another than was compiled.
+            UsageError: CHIM225 the History cannot be written, CHIM228 a value has no written form.
+        """
+        fresh = not self._ledger.granted(run_id)
+        receipt = self._submit(lambda draft: draft.grant(run_id, by, heads, hours), run_id)
+        if fresh:
+            self._record_run(run_id, "started", by)
+        return receipt
+
+    def ticket(self, fields: TicketFields) -> TicketReceipt:
+        """Sign an invocation with its head's key and append it durably.
+
+        Raises:
+            RefusedError: MAML808, no grant of its run covers it.
+            HistoryError, UsageError: as `grant`.
+        """
+        return self._submit(lambda draft: draft.ticket(fields))
+
+    def note(self, action: str, text: str) -> None:
+        """Append a note.
+
+        Raises:
+            UsageError: CHIM228, it has no written form.
+            HistoryError: as `grant`.
+        """
+        self._submit(lambda draft: draft.note(action, text))
+
+    def finish(self, run_id: str, status: str) -> None:
+        """Record in the ledger that a run has ended, which lets its History rotate."""
+        self._record_run(run_id, status, None)
+
+    def summary(self) -> dict[str, object]:
+        """The `history` object of CLI.md: path, entries, tickets that pass, tree head."""
+        with self._writing:
+            file = self._file()
+            if file.target.exists():
+                with file.locked() as history:
+                    verifier = self._verified(history)
+            else:
+                verifier = self._judge(file.document, file.document.read_bytes(), None)
+        root = None if verifier.tree is None else merkle.written(verifier.tree.root)
+        tickets = len(verifier.passed("TICKET"))
+        return {
+            "path": str(file.target),
+            "entries": verifier.number,
+            "tickets": tickets,
+            "root": root,
+        }
+
+    def _submit(self, write: Callable[[Draft], _T], begins_run: str | None = None) -> _T:
+        request = _Request(write, begins_run)
+        with self._queueing:
+            self._queue.append(request)
+        with self._writing:
+            if not request.done:
+                with self._queueing:
+                    batch, self._queue = self._queue, []
+                self._commit(batch)
+        if request.error is not None:
+            raise request.error
+        return request.outcome  # type: ignore[return-value]  # set, as there is no error
+
+    def _commit(self, batch: Sequence[_Request[Any]]) -> None:
+        """Write what a batch of threads wants; what one of them does wrong is its own error."""
+        try:
+            with self._file(claim=True).locked() as history:
+                self._check_text(history)
+                draft = Draft(self._verified(history), self._keys, self._gateway)
+                archived = self._rotate(history, draft, batch)
+                for request in batch:
+                    self._answer(request, draft)
+                if draft.entries:
+                    self._store(history, draft, archived=archived)
+        except Exception as error:  # noqa: BLE001  every waiting thread raises it
+            self._known = None
+            for request in batch:
+                request.error = request.error or error
+        finally:
+            for request in batch:
+                request.done = True
+
+    def _answer(self, request: _Request[Any], draft: Draft) -> None:
+        before = len(draft.entries), draft.verifier.number
+        try:
+            request.outcome = request.write(draft)
+        except Exception as error:
+            request.error = error
+            if draft.verifier.number - before[1] != len(draft.entries) - before[0]:
+                # A new entry that did not verify is in the verifier's tree and in no file.
+                raise
+
+    def _store(self, history: LockedHistory, draft: Draft, *, archived: bool) -> None:
+        (history.restart if archived else history.append)(draft.raw)
+        self._remember(history, draft.verifier)
+        head = TreeHead(self.document_id, draft.verifier.number, draft.root)
+        self._ledger.record(draft.rows(self._slug), head)
+
+    def _file(self, *, claim: bool = False) -> HistoryFile:
+        claim = claim and not is_writable(self.path)
+        sidecar = sidecar_path(self._home, self.path, self.document_id, claim=claim)
+        return HistoryFile(self.path, sidecar=sidecar)
+
+    def _check_text(self, history: LockedHistory) -> None:
+        found = sha256(split(history.document_bytes).body)
+        if found != self.doc:
+            raise HistoryError(
+                "MAML806",
+                f"the document's text changed since it was compiled: '{found}', not '{self.doc}'",
+                where=Where(str(self.path)),
+                hint="start the run again with the present text",
+            )
+
+    def _verified(self, history: LockedHistory) -> Verifier:
+        """The judged History under the lock, judging only what is new.
+
+        Raises:
+            HistoryError: MAML801, 802 or 803: nothing may be added.
+        """
+        verifier = self._continued(history) or self._verified_whole(history)
+        problem = verifier.blocking
+        if problem is not None:
+            self._known = None
+            raise HistoryError(
+                problem.code,
+                f"history does not verify, nothing is added: entry {problem.entry}: "
+                f"{problem.message}",
+                where=Where(str(history.target), problem.line),
+                hint=f"chimera verify '{self.path}'",
+            )
+        self._remember(history, verifier)
+        return verifier
+
+    def _continued(self, history: LockedHistory) -> Verifier | None:
+        """The verifier of last time after what was appended since; None where that cannot be said."""
+        known = self._known
+        if known is None or known.target != history.target or known.beside != self._beside(history):
+            return None
+        if hashlib.sha256(history.raw[: known.size]).digest() != known.digest:
+            return None
+        added = as_read(history.raw[known.size :]).rstrip(b"\n")
+        if added and not added.startswith(b"- "):
+            return None
+        known.verifier.keys = self._keys.ring()
+        for entry in parse_entries(added + b"\n" if added else b""):
+            known.verifier.feed(entry)
+        return known.verifier
+
+    def _verified_whole(self, history: LockedHistory) -> Verifier:
+        sidecar = None if history.target == history.document else history.target
+        verifier = self._judge(history.document, history.document_bytes, sidecar)
+        if verifier.blocking is None:
+            # A crash between file and ledger leaves entries that only the file has.
+            rows = [
+                ticket_row(judged.entry, self.document_id, self._slug)
+                for judged in verifier.judged
+                if judged.passed
+            ]
+            if rows:
+                self._ledger.record(rows)
+        return verifier
+
+    def _judge(self, document: Path, data: bytes, sidecar: Path | None) -> Verifier:
+        verifier = Verifier(self.document_id, self.doc, self._keys.ring())
+        for part in read_history(document, data, sidecar).parts:
+            for at, entry in enumerate(part.entries):
+                verifier.feed(entry, archive_read=part.archive_read and at == 0)
+        return verifier
+
+    def _remember(self, history: LockedHistory, verifier: Verifier) -> None:
+        raw = history.raw
+        self._known = _Known(
+            history.target,
+            self._beside(history),
+            len(raw),
+            hashlib.sha256(raw).digest(),
+            verifier,
+        )
+
+    @staticmethod
+    def _beside(history: LockedHistory) -> str:
+        """Digest of the document where its History lies in a sidecar."""
+        return "" if history.target == history.document else sha256(history.document_bytes)
+
+    def _rotate(self, history: LockedHistory, draft: Draft, batch: Sequence[_Request[Any]]) -> bool:
+        """Move the entries to an archive when they are too many, a run begins and no other runs."""
+        begins = {request.begins_run for request in batch if request.begins_run}
+        if not begins or history.tail_bytes < ROTATE_BYTES:
+            return False
+        if any(self._runs(run_id, draft.verifier) for run_id in draft.verifier.grants):
+            return False
+        draft.archive(history.archive())
+        return True
+
+    def _runs(self, run_id: str, verifier: Verifier) -> bool:
+        """Whether a run may still add tickets: not ended, and active within the last hour."""
+        latest = max(
+            judged.entry.time_ns or 0
+            for judged in verifier.judged
+            if judged.entry.fields.get("run") == run_id
+        )
+        if time.time_ns() - latest > ABANDONED_S * NS:
+            return False
+        return all(state.status == "started" for state in self._ledger.run_states(run_id))
+
+    def _record_run(self, run_id: str, status: str, principal: str | None) -> None:
+        now = timestamp(time.time_ns())
+        self._ledger.record_run(RunRow(run_id, self.document_id, status, now, principal))
