@@ -12,7 +12,9 @@ from chimera_pipelines.maml.document import Dependencies, Places
 def encryption_diagnostics(
     front: Mapping[str, JSONValue], places: Places, dependencies: Dependencies | None
 ) -> list[Diagnostic]:
-    """What is to be said of `encryption` and `quantum_security_flag`.
+    """What is to be said of the front matter's `encryption` and `quantum_security_flag`.
+
+    A kernel's own `encryption` is judged where it stands, with the graph.
 
     Args:
         front: the front matter.
@@ -30,7 +32,7 @@ def encryption_diagnostics(
     bare = [default == "none"]
     if dependencies is not None and dependencies.kernels:
         kernels = dependencies.kernels.values()
-        bare = [k.options.get("encryption", default) == "none" for k in kernels]
+        bare = [default == "none" and "encryption" not in k.options for k in kernels]
     if any(bare):
         span = places.values["quantum_security_flag",]
         message = "quantum_security_flag without encryption"

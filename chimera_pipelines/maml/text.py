@@ -48,30 +48,31 @@ def too_large(message: str) -> Diagnostic:
 def read_bytes(data: bytes) -> Text:
     """The text of a file and what is wrong with it as text."""
     parts = split(data)
-    oversize = _oversize(parts)
+    plain = as_read(data)
+    # Without History parts.body may hold an LF or two that the file lacks, for the sake of `doc`.
+    above = plain if parts.history_line is None else parts.body
+    oversize = _oversize(above)
     if oversize is not None:
         return Text(parts, "", "", (oversize,), readable=False)
     found = _line_ends(data)
-    plain = as_read(data)
     try:
         text = plain.decode()
     except UnicodeDecodeError as error:
         bad = _not_utf8(plain, error.start)
         return Text(parts, "", "", (*found, bad), readable=False)
-    # parts.body may hold an LF or two that the file lacks, so that `doc` stays the same.
-    body = text if parts.history_line is None else parts.body.decode()
+    body = text if above is plain else above.decode()
     hidden = _hidden(body)
     if hidden:
         body = HIDDEN.sub("\ufffd", body)
     return Text(parts, text, body, (*found, *hidden))
 
 
-def _oversize(parts: SplitText) -> Diagnostic | None:
-    size = len(parts.body)
+def _oversize(above: bytes) -> Diagnostic | None:
+    size = len(above)
     if size > MAX_BODY:
         return too_large(f"{size} bytes above History; at most {MAX_BODY} are allowed")
-    if parts.body.startswith(_OPENS):
-        front = parts.body.find(_CLOSES, len(_OPENS) - 1) + len(_CLOSES)
+    if above.startswith(_OPENS):
+        front = above.find(_CLOSES, len(_OPENS) - 1) + len(_CLOSES)
         if front > MAX_FRONT:
             return too_large(f"{front} bytes of front matter; at most {MAX_FRONT} are allowed")
     return None
