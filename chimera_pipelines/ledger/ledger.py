@@ -185,7 +185,7 @@ class Ledger:
             _add(connection, tables.checkpoints, values)
 
     def reputation(self, head: str) -> float:
-        """Share of a head's tickets that are good, counting one good and one bad before the first."""
+        """Share of a head's tickets that are good, as if one good and one bad came before."""
         column = tables.reputation.c
         query = select(
             func.coalesce(func.sum(column.good * column.weight), 0.0),

@@ -30,8 +30,8 @@ from chimera_pipelines.maml.history import as_read, parse_entries, split
 from chimera_pipelines.maml.history_file import (
     ROTATE_BYTES,
     HistoryFile,
+    HistoryPart,
     LockedHistory,
-    StoredPart,
     is_writable,
     read_history,
     sidecar_path,
@@ -57,7 +57,7 @@ _T = TypeVar("_T")
 
 def history_parts(
     document: Path, home: Path, document_id: str | None = None
-) -> tuple[StoredPart, ...]:
+) -> tuple[HistoryPart, ...]:
     """All parts of a document's History, archives and sidecar included, to be verified.
 
     Args:
@@ -273,7 +273,7 @@ class Journal:
         return verifier
 
     def _continued(self, history: LockedHistory) -> Verifier | None:
-        """The verifier of last time after what was appended since; None where that cannot be said."""
+        """The verifier of last time, after what was appended since; None when it does not fit."""
         known = self._known
         if known is None or known.target != history.target or known.beside != self._beside(history):
             return None

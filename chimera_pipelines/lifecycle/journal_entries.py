@@ -119,10 +119,12 @@ class Draft:
 
     def grant(self, run_id: str, by: str, heads: Sequence[str], hours: float) -> GrantReceipt:
         """The grant of a run: the one that stands, or a new one where none covers what is asked."""
-        now = self.now_ns()
         for entry in self.verifier.grants.get(run_id, ()):
-            if self._stands(entry, by, heads, now):
+            if self._stands(entry, by, heads, self.now_ns()):
                 return self._grant_receipt(entry)
+        # The signer first: a KEY entry that it needs takes a time of its own.
+        signer = self._signer(self.gateway)
+        now = self.now_ns()
         fields = {
             "run": run_id,
             "by": by,
@@ -130,7 +132,7 @@ class Draft:
             "heads": ",".join(sorted(set(heads))),
             "expires": timestamp(now + int(hours * 3600 * NS)),
         }
-        return self._grant_receipt(self._sign("GRANT", fields, self._signer(self.gateway), now))
+        return self._grant_receipt(self._sign("GRANT", fields, signer, now))
 
     def _stands(self, grant: HistoryEntry, by: str, heads: Sequence[str], now: int) -> bool:
         fields = grant.fields
@@ -200,13 +202,19 @@ class Draft:
     def archive(self, file: str) -> None:
         """Add the ARCHIVE entry for all entries so far, which `file` now holds."""
         edge = ",".join(merkle.written(part) for part in self._tree.edge)
-        fields = {"file": file, "edge": edge}
-        self._sign("ARCHIVE", fields, self._signer(self.gateway), self.now_ns())
+        # No KEY entry here: ARCHIVE must be the first entry. The key that was last used here signs.
+        signer = self._last_signer()
+        self._sign("ARCHIVE", {"file": file, "edge": edge}, signer, self.now_ns())
 
-    def announce_keys(self, holders: Sequence[str]) -> None:
-        """Add KEY entries for holders that signed here with another key than they have now."""
-        for holder in holders:
-            self._signer(holder)
+    def _last_signer(self) -> StoredSigner:
+        """The signer of the gateway key that may sign here without a KEY entry."""
+        used = self.verifier.used.get(self.gateway, [])
+        key_id = self.verifier.current.get(self.gateway) or (used[-1] if used else None)
+        now = self.now_ns()
+        for key in self.verifier.keys.get(key_id or ""):
+            if key.holder == self.gateway and key.valid_at(now):
+                return self.keys.signer_of(key)
+        return self.keys.signer(self.gateway)
 
     def _signer(self, holder: str) -> StoredSigner:
         """The signer of a holder, behind the KEY entry that its new key needs here."""

@@ -1,42 +1,36 @@
 """Where a History lies on disk, and the writer that only ever adds to it (MAML.md §8).
 
-One writer at a time: the lock is `flock` on the History's own file, so that no lock file litters a
-documents folder. Who waited for it looks whether the file was replaced meanwhile; a writer locks
-the new file before it gets the name, so the lock has no gap. A write makes a temporary file,
-fsyncs it, renames it over the old one and fsyncs the folder: a crash at any point leaves the old
-file or the new one, each whole. Earlier bytes are copied as they are; only blank lines at
-the very end make room, because between entries they would be malformed.
+Parts, oldest first: archives beside the document, which name each other by their first entries; the
+document; and for a document that may not be written a sidecar under `CHIMERA_HOME`, which continues
+the document's own entries (CLI.md).
 
-A document that may not be written keeps its History in a sidecar under `CHIMERA_HOME`; once there
-is one it goes on, since it continues the document's own entries.
+Writing is one atomic replacement under a lock (maml/atomic_file.py). Earlier bytes are copied as
+they are; only blank lines at the very end make room, because between entries they would be
+malformed.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
-import secrets
 import stat
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from chimera_pipelines.errors import UsageError, Where
+from chimera_pipelines.maml import atomic_file
 from chimera_pipelines.maml.history import Entry, SplitText, parse_entries, parse_tail, split
 from chimera_pipelines.maml.names import stem
 
 ROTATE_BYTES = 4 * 1024 * 1024
 _HEADING = b"## History\n"
-_TEMPORARY = ".history-tmp"
-_STALE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class StoredPart:
+class HistoryPart:
     """The entries of one file; `archive_read`: what its ARCHIVE names is a part before it."""
 
     path: Path
@@ -55,7 +49,7 @@ class HistoryText:
     """
 
     document: SplitText
-    parts: tuple[StoredPart, ...]
+    parts: tuple[HistoryPart, ...]
     missing: tuple[str, ...]
 
 
@@ -119,14 +113,14 @@ def read_history(document: Path, data: bytes, sidecar: Path | None = None) -> Hi
     text = split(data)
     parts, missing = _with_archives(document, parse_tail(text.tail, (text.history_line or 0) + 1))
     if sidecar is not None and sidecar.exists():
-        beside = split(_read(sidecar))
+        beside = split(read_bytes(sidecar))
         entries = parse_tail(beside.tail, (beside.history_line or 0) + 1)
         more, gone = _with_archives(sidecar, entries)
         parts, missing = [*parts, *more], [*missing, *gone]
     return HistoryText(text, tuple(parts), tuple(missing))
 
 
-def _with_archives(path: Path, entries: tuple[Entry, ...]) -> tuple[list[StoredPart], list[str]]:
+def _with_archives(path: Path, entries: tuple[Entry, ...]) -> tuple[list[HistoryPart], list[str]]:
     """A file's entries behind those of its archives, each named by the first entry of the next."""
     chain: list[tuple[Path, tuple[Entry, ...]]] = [(path, entries)]
     missing = []
@@ -137,9 +131,9 @@ def _with_archives(path: Path, entries: tuple[Entry, ...]) -> tuple[list[StoredP
         if not archive.exists():
             missing.append(name)
             break
-        chain.append((archive, parse_entries(_read(archive).replace(b"\r\n", b"\n"))))
+        chain.append((archive, parse_entries(read_bytes(archive).replace(b"\r\n", b"\n"))))
     chain.reverse()
-    parts = [StoredPart(at, found, n > 0) for n, (at, found) in enumerate(chain)]
+    parts = [HistoryPart(at, found, n > 0) for n, (at, found) in enumerate(chain)]
     return parts, missing
 
 
@@ -149,14 +143,20 @@ def _archive_named(entries: Sequence[Entry]) -> str | None:
     return entries[0].fields["file"]
 
 
-def _read(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a part.
+
+    Raises:
+        UsageError: CHIM225, it cannot be read.
+    """
     try:
         return path.read_bytes()
     except OSError as error:
-        raise _failed("cannot read history", path, error) from None
+        raise failed("cannot read history", path, error) from None
 
 
-def _failed(what: str, path: Path, error: OSError) -> UsageError:
+def failed(what: str, path: Path, error: OSError) -> UsageError:
+    """What the operating system refused, with the place."""
     return UsageError("CHIM225", f"{what}: {error.strerror or error}", where=Where(str(path)))
 
 
@@ -188,9 +188,9 @@ class HistoryFile:
         """
         target = self.target
         try:
-            handle = _lock(target, create=target == self.sidecar)
+            handle = atomic_file.lock(target, create=target == self.sidecar)
         except OSError as error:
-            raise _failed("cannot open history", target, error) from None
+            raise failed("cannot open history", target, error) from None
         history = LockedHistory(self.document, target, handle)
         try:
             yield history
@@ -206,7 +206,7 @@ class LockedHistory:
         self.document = document
         self.target = target
         self._seen = os.fstat(handle)
-        self.raw = _read(target)
+        self.raw = read_bytes(target)
 
     def close(self) -> None:
         """Give the lock back."""
@@ -217,7 +217,7 @@ class LockedHistory:
     @property
     def document_bytes(self) -> bytes:
         """The document's bytes as they are now."""
-        return self.raw if self.target == self.document else _read(self.document)
+        return self.raw if self.target == self.document else read_bytes(self.document)
 
     @property
     def tail_bytes(self) -> int:
@@ -242,7 +242,7 @@ class LockedHistory:
         for number in range(1, 10**6):
             path = folder / f"{base}.history-{number}.md"
             if not path.exists():
-                os.close(_replace(path, moved, like=self._seen))
+                os.close(atomic_file.replace(path, moved, like=self._seen))
                 return path.name
             if path.read_bytes() == moved:
                 return path.name
@@ -263,10 +263,10 @@ class LockedHistory:
     def _write(self, content: bytes) -> None:
         try:
             if _version(self.target.stat()) != _version(self._seen):
-                raise _failed("cannot write history", self.target, _CHANGED)
-            self._handles.append(_replace(self.target, content, like=self._seen))
+                raise failed("cannot write history", self.target, _CHANGED)
+            self._handles.append(atomic_file.replace(self.target, content, like=self._seen))
         except OSError as error:
-            raise _failed("cannot write history", self.target, error) from None
+            raise failed("cannot write history", self.target, error) from None
         self._seen = os.fstat(self._handles[-1])
         self.raw = content
 
@@ -304,75 +304,3 @@ def _raw_tail(raw: bytes) -> bytes:
     """The bytes below the heading line, line ends as they are on disk."""
     heading = list(re.finditer(rb"(?m)^## History(?:\r?\n|\Z)", raw))[-1]
     return raw[heading.end() :]
-
-
-def _lock(path: Path, *, create: bool) -> int:
-    """A handle with the exclusive lock of the file that now has this path."""
-    flags = os.O_RDONLY | os.O_CLOEXEC
-    if create:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        flags |= os.O_CREAT
-    while True:
-        handle = os.open(path, flags, 0o644)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            mine = os.fstat(handle)
-            now = path.stat()
-        except FileNotFoundError:
-            os.close(handle)
-            continue
-        except BaseException:
-            os.close(handle)
-            raise
-        if (mine.st_dev, mine.st_ino) == (now.st_dev, now.st_ino):
-            return handle
-        # Another writer renamed a new file over it while we waited: its lock is the one to have.
-        os.close(handle)
-
-
-def _replace(path: Path, content: bytes, *, like: os.stat_result) -> int:
-    """Put content under a name in one step, durably, with the mode and owner of `like`.
-
-    Returns:
-        A handle of the new file that holds its lock.
-    """
-    _sweep(path)
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(6)}{_TEMPORARY}")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        with os.fdopen(handle, "wb", closefd=False) as file:
-            file.write(content)
-        os.fchmod(handle, stat.S_IMODE(like.st_mode))
-        # Only root may give a file away; the document then belongs to whoever ran it.
-        with suppress(PermissionError):
-            os.fchown(handle, like.st_uid, like.st_gid)
-        os.fsync(handle)
-        fresh.replace(path)
-        _sync_folder(path.parent)
-    except BaseException:
-        os.close(handle)
-        fresh.unlink(missing_ok=True)
-        raise
-    return handle
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _sweep(path: Path) -> None:
-    """Remove temporary files that a killed writer of this file left."""
-    old = time.time() - _STALE_S
-    for left in path.parent.glob(f".{_escaped(path.name)}.*{_TEMPORARY}"):
-        with suppress(FileNotFoundError):
-            if left.stat().st_mtime < old:
-                left.unlink()
-
-
-def _escaped(name: str) -> str:
-    return re.sub(r"([*?\[])", r"[\1]", name)

@@ -119,7 +119,7 @@ class Verification:
 
 
 class Part(Protocol):
-    """The entries of one file of a History: `HistoryPart`, or `StoredPart` of `maml`."""
+    """The entries of one file of a History: `HistoryPart` here or in `maml`."""
 
     @property
     def entries(self) -> Sequence[HistoryEntry]:
