@@ -1,0 +1,256 @@
+"""Imports and names that blocks may not use (MAML.md §4; MAML317 and MAML318).
+
+For readers and honest mistakes: the boundary is the sandbox. One pass over the tree collects which
+names are modules, a second one looks at every node.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+import unicodedata
+from collections.abc import Iterator
+from typing import TypeGuard
+
+from chimera_pipelines.maml.code_records import forbidden
+from chimera_pipelines.maml.diagnostics import Diagnostic, Severity, Span
+from chimera_pipelines.maml.source_places import SourcePlaces
+
+MODULES = frozenset(
+    "__future__ abc bisect cmath collections copy dataclasses datetime decimal enum fractions "
+    "functools hashlib heapq itertools json math numbers operator random re statistics string "
+    "textwrap time typing zoneinfo networkx numpy pandas pymatching qiskit scipy sinter stim "
+    "sympy torch".split()  # noqa: SIM905 (read as a text)
+)
+_SUBMODULES = frozenset(
+    "numpy.ctypeslib numpy.f2py pandas.io qiskit.qpy scipy.io torch.distributed torch.hub "
+    "torch.multiprocessing torch.utils".split()  # noqa: SIM905 (read as a text)
+)
+_REMOVED = frozenset(
+    f"qiskit.{name}"
+    for name in (
+        *("Aer", "AerSimulator", "BasicAer", "IBMQ", "assemble", "execute"),
+        *("algorithms", "aqua", "ignis", "opflow", "providers.aer", "test"),
+    )
+)
+_NAMES = frozenset(
+    "__import__ breakpoint compile eval exec exit globals help input locals open quit vars".split()  # noqa: SIM905
+)
+_REFLECTION = frozenset(
+    "getattr hasattr setattr delattr".split()  # noqa: SIM905 (read as a text)
+)
+_ATTRIBUTES = frozenset(
+    "ctypeslib fromfile genfromtxt hub load_library loadtxt memmap savetxt to_csv to_excel "
+    "to_feather to_hdf to_parquet to_pickle to_sql tofile".split()  # noqa: SIM905 (read as a text)
+)
+_FILES = frozenset(
+    "load save savez savez_compressed".split()  # noqa: SIM905 (read as a text)
+)
+_FILE_MODULES = frozenset({"numpy", "torch"})
+
+
+def lint_tree(
+    tree: ast.Module, source: str, places: SourcePlaces, extra_imports: frozenset[str]
+) -> tuple[frozenset[str], list[Diagnostic]]:
+    """First names of imported modules, and the findings."""
+    nodes = list(ast.walk(tree))
+    imports = [n for n in nodes if isinstance(n, ast.Import | ast.ImportFrom)]
+    found: list[Diagnostic] = []
+    for statement in imports:
+        found += _import(statement, places.of(statement), MODULES | extra_imports)
+    found += _Names(nodes, _bound_modules(imports), places).findings()
+    if not source.isascii():
+        found += _strange_identifiers(source, places)
+    roots = {_root(name) for statement in imports for name in _module_names(statement)}
+    return frozenset(roots), found
+
+
+def _module_names(node: ast.Import | ast.ImportFrom) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module] if node.module and not node.level else []
+
+
+def _root(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _is_within(name: str, modules: frozenset[str]) -> bool:
+    """Whether a dotted name is one of `modules` or inside one."""
+    parts = name.split(".")
+    return any(".".join(parts[:n]) in modules for n in range(1, len(parts) + 1))
+
+
+def _import(
+    node: ast.Import | ast.ImportFrom, span: Span, allowed: frozenset[str]
+) -> Iterator[Diagnostic]:
+    if isinstance(node, ast.ImportFrom):
+        yield from _import_from(node, span, allowed)
+        return
+    for alias in node.names:
+        if not _importable(alias.name, allowed):
+            yield forbidden(span, f"import of '{alias.name}'", _import_hint(alias.name))
+    removed = [alias.name for alias in node.names if _is_within(alias.name, _REMOVED)]
+    if removed:
+        yield _removed(span, removed)
+
+
+def _import_from(node: ast.ImportFrom, span: Span, allowed: frozenset[str]) -> Iterator[Diagnostic]:
+    module = node.module or ""
+    if node.level:
+        yield forbidden(span, f"relative import of '{'.' * node.level}{module}'")
+        return
+    if not _importable(module, allowed):
+        yield forbidden(span, f"import of '{module}'", _import_hint(module))
+        return
+    names = [alias.name for alias in node.names]
+    if names == ["*"]:
+        yield forbidden(span, f"import of '*' from '{module}'", "name what you use")
+    for name in names:
+        if not _importable(f"{module}.{name}", allowed) or _reads_files(module, name):
+            yield forbidden(span, f"import of '{module}.{name}'")
+    removed = (
+        [module]
+        if _is_within(module, _REMOVED)
+        else [name for name in names if f"{module}.{name}" in _REMOVED]
+    )
+    if removed:
+        yield _removed(span, removed)
+
+
+def _importable(name: str, allowed: frozenset[str]) -> bool:
+    return _is_within(name, allowed) and not _is_within(name, _SUBMODULES - allowed)
+
+
+def _reads_files(module: str, name: str) -> bool:
+    of_files = name in _FILES and _root(module) in _FILE_MODULES
+    return of_files or _is_file_attribute(name)
+
+
+def _is_file_attribute(name: str) -> bool:
+    return name in _ATTRIBUTES or name.startswith("read_")
+
+
+def _import_hint(name: str) -> str | None:
+    root = _root(name)
+    if root == "qiskit_aer":
+        return "return the circuit; the head runs it"
+    return None if root in MODULES else "kernels see their inputs alone, no files and no network"
+
+
+def _removed(span: Span, names: list[str]) -> Diagnostic:
+    shown = ", ".join(f"'{name}'" for name in names)
+    return Diagnostic(
+        "MAML318",
+        Severity.WARNING,
+        span,
+        f"removed from qiskit: {shown}",
+        "return the circuit; the head runs it",
+    )
+
+
+def _bound_modules(imports: list[ast.Import | ast.ImportFrom]) -> dict[str, str]:
+    """Names that stand for a module, with its dotted name."""
+    bound: dict[str, str] = {}
+    for node in imports:
+        for alias in node.names:
+            if isinstance(node, ast.ImportFrom):
+                bound[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+            elif alias.asname:
+                bound[alias.asname] = alias.name
+            else:
+                root = _root(alias.name)
+                bound[root] = root
+    return bound
+
+
+class _Names:
+    """Names and attributes of one tree."""
+
+    def __init__(self, nodes: list[ast.AST], modules: dict[str, str], places: SourcePlaces) -> None:
+        self._nodes = nodes
+        self._modules = modules
+        self._places = places
+        # `getattr(x, "name")` and `super().__init__` are allowed as a whole: their inner nodes
+        # are passed over when their turn comes.
+        self._allowed = {id(part) for node in nodes for part in _allowed_parts(node)}
+
+    def findings(self) -> Iterator[Diagnostic]:
+        """MAML317 and MAML318 of names and attributes."""
+        for node in self._nodes:
+            if id(node) in self._allowed:
+                continue
+            if isinstance(node, ast.Name):
+                yield from self._name(node)
+            elif isinstance(node, ast.Attribute):
+                yield from self._attribute(node)
+
+    def _name(self, node: ast.Name) -> Iterator[Diagnostic]:
+        if node.id in _NAMES:
+            yield forbidden(self._places.of(node), f"use of '{node.id}'")
+        elif node.id in _REFLECTION:
+            yield forbidden(
+                self._places.of(node),
+                f"'{node.id}' without a literal name",
+                "write the attribute's name as a text, without double underscores",
+            )
+
+    def _attribute(self, node: ast.Attribute) -> Iterator[Diagnostic]:
+        span = self._places.of_attribute(node)
+        if _is_dunder(node.attr) or _is_file_attribute(node.attr):
+            yield forbidden(span, f"attribute '{node.attr}'")
+            return
+        owner = self._dotted(node.value)
+        if node.attr in _FILES and _root(owner) in _FILE_MODULES:
+            yield forbidden(span, f"use of '{owner}.{node.attr}'", "values arrive as inputs")
+        elif f"{owner}.{node.attr}" in _REMOVED:
+            yield _removed(span, [node.attr])
+
+    def _dotted(self, node: ast.expr) -> str:
+        """`numpy.random` for `np.random`; empty when it does not start at a module's name."""
+        names: list[str] = []
+        while isinstance(node, ast.Attribute):
+            names.append(node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name) or node.id not in self._modules:
+            return ""
+        return ".".join([self._modules[node.id], *reversed(names)])
+
+
+def _allowed_parts(node: ast.AST) -> Iterator[ast.AST]:
+    if _calls(node, _REFLECTION):
+        if len(node.args) > 1 and _is_plain_name(node.args[1]):
+            yield node.func
+    elif isinstance(node, ast.Attribute):
+        if node.attr == "__init__" and _calls(node.value, frozenset({"super"})):
+            yield node
+
+
+def _calls(node: ast.AST, names: frozenset[str]) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
+
+
+def _is_plain_name(node: ast.expr) -> bool:
+    return (
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and not _is_dunder(node.value)
+    )
+
+
+def _is_dunder(name: str) -> bool:
+    return len(name) > 4 and name.startswith("__") and name.endswith("__")  # noqa: PLR2004
+
+
+def _strange_identifiers(source: str, places: SourcePlaces) -> Iterator[Diagnostic]:
+    """Names as written: the tree already holds them normalised."""
+    try:
+        for token in tokenize.generate_tokens(io.StringIO(source).readline):
+            if token.type != tokenize.NAME or token.string.isascii():
+                continue
+            if unicodedata.normalize("NFKC", token.string) != token.string:
+                span = places.at(token.start[0], token.start[1], len(token.string))
+                yield forbidden(span, f"identifier '{token.string}' is not in NFKC")
+    except (tokenize.TokenError, SyntaxError):  # the parser was content, so nothing is left to see
+        return
