@@ -19,6 +19,13 @@ from chimera_pipelines.sandbox.limits import Limits
 _ROOT = Path("/sys/fs/cgroup")
 _TASK_RESERVE = 64  # threads of the imports, and of bubblewrap's own processes
 _MEMORY_RESERVE = 512 * 1024**2  # pages of the imports themselves
+_LIMIT_FILES = (
+    "cpu.cfs_quota_us",
+    "cpu.cfs_period_us",
+    "cpu.max",
+    "memory.limit_in_bytes",
+    "memory.max",
+)
 _numbers = itertools.count()
 
 
@@ -53,6 +60,14 @@ class Cgroup:
         if not self._folders:
             return "no cgroup is writable"
         return "cgroup " + ", ".join(sorted({_kind(folder) for folder in self._folders}))
+
+    def limit_files(self) -> list[str]:
+        """Files by which libraries find their limits (DuckDB fails if it may not read them)."""
+        folders = {_ROOT, _ROOT / "cpu", _ROOT / "memory", *self._folders}
+        for controller in ("", "cpu", "memory"):
+            folders.add(_ROOT / controller / (_own(controller) or ""))
+        files = [folder / name for folder in folders for name in _LIMIT_FILES]
+        return sorted(str(file) for file in files if file.exists())
 
     def killed_for_memory(self) -> bool:
         """Whether the kernel killed a process of the group for its memory."""

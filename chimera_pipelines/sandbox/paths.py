@@ -26,6 +26,8 @@ _SYSTEM = (
     "/sys/devices/system/cpu",
 )
 _LINKED = ("/lib", "/lib64", "/lib32")
+PROC_FILES = ("/proc/cpuinfo", "/proc/meminfo", "/proc/self/cgroup")
+"""What libraries choose instructions and memory limits by; nothing about other processes."""
 DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
 
 

@@ -33,7 +33,10 @@ ENVIRONMENT = {
     "RAYON_NUM_THREADS": "1",
     "QISKIT_PARALLEL": "FALSE",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+    # folders that these make when imported, and need not write
     "MPLBACKEND": "agg",
+    "MPLCONFIGDIR": "/tmp",  # noqa: S108
+    "TORCHINDUCTOR_CACHE_DIR": "/tmp",  # noqa: S108
 }
 
 

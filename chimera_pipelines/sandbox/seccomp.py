@@ -91,6 +91,7 @@ def compile_filter(machine: str, *, own_pid: int, write_files: bool) -> bytes:
         program += _case(_number(name, column), _checked(rules))
     for table, action in (
         (syscalls.ALLOWED, _ALLOW),
+        (syscalls.WRITES, _ALLOW if write_files else _ERRNO | errno.EROFS),
         (syscalls.PROCESSES, _ERRNO | errno.EAGAIN),
         (syscalls.UNKNOWN, _ERRNO | errno.ENOSYS),
         (syscalls.FATAL, _KILL_PROCESS),
@@ -131,6 +132,7 @@ def _argument_rules(own_pid: int, *, write_files: bool) -> dict[str, list[Rule]]
 def _number(name: str, column: int) -> int | None:
     for table in (
         syscalls.ALLOWED,
+        syscalls.WRITES,
         syscalls.BY_ARGUMENT,
         syscalls.PROCESSES,
         syscalls.UNKNOWN,

@@ -78,7 +78,8 @@ class Session:
 
     def _start_order(self, uid: int | None) -> dict[str, object]:
         writable = ["/tmp", "/dev/shm"] if self.tier is Tier.BUBBLEWRAP else []  # noqa: S108 - its own
-        process = ["/proc"] if self.tier is Tier.BUBBLEWRAP else []
+        process = ["/proc"] if self.tier is Tier.BUBBLEWRAP else list(paths.PROC_FILES)
+        process += self._cgroup.limit_files()
         return {
             "tier": self.tier.value,
             "preload": list(self.preload),

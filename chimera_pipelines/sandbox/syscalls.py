@@ -42,14 +42,6 @@ ALLOWED: dict[str, tuple[int | None, int | None]] = {
     "ftruncate": (77, 46),
     "fallocate": (285, 47),
     "fadvise64": (221, 223),
-    "unlink": (87, None),
-    "unlinkat": (263, 35),
-    "mkdir": (83, None),
-    "mkdirat": (258, 34),
-    "rmdir": (84, None),
-    "rename": (82, None),
-    "renameat": (264, 38),
-    "renameat2": (316, 276),
     "umask": (95, 166),
     "dup": (32, 23),
     "dup2": (33, None),
@@ -127,6 +119,16 @@ ALLOWED: dict[str, tuple[int | None, int | None]] = {
     "gettimeofday": (96, 169),
     "time": (201, None),
     "getrandom": (318, 278),
+}
+WRITES: dict[str, tuple[int | None, int | None]] = {
+    "unlink": (87, None),
+    "unlinkat": (263, 35),
+    "mkdir": (83, None),
+    "mkdirat": (258, 34),
+    "rmdir": (84, None),
+    "rename": (82, None),
+    "renameat": (264, 38),
+    "renameat2": (316, 276),
 }
 BY_ARGUMENT: dict[str, tuple[int | None, int | None]] = {
     "open": (2, None),
