@@ -48,7 +48,7 @@ def keep_connections(instance: Any) -> None:
 
 
 def code_references(path: Path, places: Mapping[str, int]) -> dg.CodeReferencesMetadataValue:
-    """Links into a file: label to line. Dagster calls them beta at every use; once said is enough."""
+    """Links into a file, line by label; Dagster's beta warning at each use is left out."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)
         return dg.CodeReferencesMetadataValue(
@@ -60,7 +60,7 @@ def code_references(path: Path, places: Mapping[str, int]) -> dg.CodeReferencesM
 
 
 def shape_problems() -> list[str]:
-    """What of the shapes that we lean on is not there in the installed Dagster; empty when all is."""
+    """What of the shapes that we lean on the installed Dagster lacks; empty when all is there."""
     wanted: tuple[tuple[Callable[..., Any], tuple[str, ...]], ...] = (
         (SqliteEventLogStorage.__init__, ("base_dir", "inst_data")),
         (SqliteEventLogStorage._connect, ("shard",)),  # noqa: SLF001

@@ -5,7 +5,7 @@ for each, as are outputs of other documents (`document://slug#kernel`), which th
 itself: they are there for the lineage.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ DOCUMENT_SCHEME = "document://"
 
 @dataclass(frozen=True)
 class _Edge:
-    """An input of a kernel's graph: its name, the asset it comes from, whether its value is read."""
+    """An input of a kernel's graph: its name, whose output it is, whether the value is read."""
 
     name: str
     key: dg.AssetKey
@@ -151,7 +151,7 @@ def _edges(plan: Plan, kernel: KernelSpec, translator: ChimeraTranslator) -> Ite
             key = translator.get_asset_key(plan, name)
             seen.add(key)
             yield _Edge(f"needs{SEPARATOR}{name}", key, carries=False)
-    for index, (slug, other) in enumerate(dict.fromkeys(_documents(dict(kernel.inputs)))):
+    for index, (slug, other) in enumerate(dict.fromkeys(_documents(kernel.inputs))):
         key = translator.get_document_key(slug, other)
         if key in seen:  # of this very document: the outputs of its last run, no edge of the graph
             continue
@@ -160,14 +160,10 @@ def _edges(plan: Plan, kernel: KernelSpec, translator: ChimeraTranslator) -> Ite
         yield _Edge(f"document{SEPARATOR}{index}", key, carries=False, mapping=mapping)
 
 
-def _documents(value: JSONValue) -> Iterator[tuple[str, str]]:
-    """Slug and kernel of each `document://slug#kernel.path` in a value."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from _documents(item)
-    elif isinstance(value, str) and value.startswith(DOCUMENT_SCHEME):
-        slug, _, path = value.removeprefix(DOCUMENT_SCHEME).partition("#")
-        if slug and path:
-            yield slug, path.partition(".")[0]
+def _documents(inputs: Mapping[str, JSONValue]) -> Iterator[tuple[str, str]]:
+    """Slug and kernel of each input that is `document://slug#kernel.path`, whole."""
+    for value in inputs.values():
+        if isinstance(value, str) and value.startswith(DOCUMENT_SCHEME):
+            slug, _, path = value.removeprefix(DOCUMENT_SCHEME).partition("#")
+            if slug and path:
+                yield slug, path.partition(".")[0]

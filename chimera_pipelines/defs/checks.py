@@ -6,27 +6,28 @@ again. They are one op for each kernel, of which any subset can be run.
 
 import random
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
 
-from chimera_pipelines.contracts import schema
 from chimera_pipelines.defs.failures import error_metadata
 from chimera_pipelines.defs.project import PreparedPlan, stored_plan
 from chimera_pipelines.defs.translator import SEPARATOR, TICKET_CHECK, ChimeraTranslator
 from chimera_pipelines.defs.trust import Evidence, evidence
 from chimera_pipelines.digest import read_canonical
 from chimera_pipelines.errors import ChimeraError
-from chimera_pipelines.lifecycle.services import Services
 from chimera_pipelines.lifecycle.spec import KernelSpec
 from chimera_pipelines.scheduling.plan import Plan
 from chimera_pipelines.settings import HEAD_IDS
+
+if TYPE_CHECKING:
+    from chimera_pipelines.lifecycle.services import Services
 
 Verdict: TypeAlias = tuple[bool, dict[str, Any]]
 
 
 def ticket_result(
-    plan: Plan, seq: int, key: dg.AssetKey, *, services: Services
+    plan: Plan, seq: int, key: dg.AssetKey, *, services: "Services"
 ) -> dg.AssetCheckResult:
     """The in-graph check: the ticket just written verifies, and so does the chain up to it."""
     passed, metadata = _ticket_verdict(evidence(plan, services), seq)
@@ -149,33 +150,35 @@ def _ticket_verdict(found: Evidence, seq: int) -> Verdict:
 
 
 def _ticket(
-    plan: Plan, kernel: KernelSpec, shown: Mapping[str, Any], services: Services
+    plan: Plan, kernel: KernelSpec, shown: Mapping[str, Any], services: "Services"
 ) -> Verdict:
     del kernel
     return _ticket_verdict(evidence(plan, services), int(shown["ticket"]))
 
 
 def _checkpoint(
-    plan: Plan, kernel: KernelSpec, shown: Mapping[str, Any], services: Services
+    plan: Plan, kernel: KernelSpec, shown: Mapping[str, Any], services: "Services"
 ) -> Verdict:
     del plan, kernel
-    lost = frozenset(random.sample(HEAD_IDS, len(HEAD_IDS) - 2))  # noqa: S311 - any two will do
+    lost = frozenset(random.sample(HEAD_IDS, len(HEAD_IDS) - 2))
     data = services.ring.rebuild(str(shown["checkpoint"]), lost=lost)
     used = ", ".join(sorted(set(HEAD_IDS) - lost))
     return True, {"checkpoint": str(shown["checkpoint"]), "bytes": len(data), "rebuilt_from": used}
 
 
 def _output(
-    plan: Plan, kernel: KernelSpec, shown: Mapping[str, Any], services: Services
+    plan: Plan, kernel: KernelSpec, shown: Mapping[str, Any], services: "Services"
 ) -> Verdict:
     del plan
+    from chimera_pipelines.contracts import schema
+
     output = read_canonical(services.store.get(str(shown["output_digest"])))
     problems = [str(p) for p in schema.validate(kernel.output_schema, output)]
     return not problems, {"problems": dg.MetadataValue.json(problems)}
 
 
 def _double_trace(
-    plan: Plan, kernel: KernelSpec, shown: Mapping[str, Any], services: Services
+    plan: Plan, kernel: KernelSpec, shown: Mapping[str, Any], services: "Services"
 ) -> Verdict:
     """The event log and the History tell the same of the ticket."""
     seq = int(shown["ticket"])
@@ -194,7 +197,7 @@ def _double_trace(
     return not apart, {"ticket": seq, "differences": dg.MetadataValue.json(apart)}
 
 
-_Check: TypeAlias = Callable[[Plan, KernelSpec, Mapping[str, Any], Services], Verdict]
+_Check: TypeAlias = Callable[[Plan, KernelSpec, Mapping[str, Any], Any], Verdict]
 _CHECKS: dict[str, tuple[str, _Check]] = {
     "ticket_verifies": ("the ticket verifies again against the keys", _ticket),
     "checkpoint_rebuilds": (

@@ -42,7 +42,7 @@ def reported(context: dg.OpExecutionContext, kernel: KernelSpec) -> Iterator[Non
     except ChimeraError as error:
         retryable = isinstance(error, KernelError) and error.retryable
         if retryable and context.retry_number < kernel.retries:
-            context.log.warning(f"{error}; attempt {context.retry_number + 2} follows")
+            context.log.warning("%s; attempt %d follows", error, context.retry_number + 2)
             raise dg.RetryRequested(max_retries=kernel.retries) from error
         if kernel.critical:
             context.instance.add_run_tags(context.run_id, {STOPPED_TAG: kernel.name})

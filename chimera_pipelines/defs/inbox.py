@@ -1,6 +1,6 @@
 """What happens to a file in `data/inbox/`, without Dagster: settle, check, move.
 
-A clean document goes to `documents/`, any other file to `quarantine/` with a JSON of its diagnostics
+A clean document goes to `documents/`, any other file to `quarantine/` with its diagnostics as JSON
 beside it. Nothing is lost: files are moved, never deleted, and never over another document's file.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 
 from chimera_pipelines.errors import ChimeraError, DocumentError
 from chimera_pipelines.maml.history import split
+from chimera_pipelines.maml.history_file import HistoryFile
 from chimera_pipelines.maml.names import slug
 from chimera_pipelines.scheduling.plan import Plan, load_plan
 from chimera_pipelines.settings import Settings
@@ -69,8 +70,9 @@ def take(name: str, settings: Settings) -> Taken:
 
 
 def check(path: Path) -> dict[str, Any]:
-    """`chimera check --json` in a process of its own: a document that breaks the reader breaks that."""
-    command = [sys.executable, "-m", "chimera_pipelines.cli.main", "check", "--json", str(path)]
+    """`chimera check --json` in a process of its own, which a document may break."""
+    entry = "from chimera_pipelines.cli.main import run; run()"
+    command = [sys.executable, "-c", entry, "check", "--json", str(path)]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=CHECK_SECONDS, check=False
@@ -103,14 +105,20 @@ def _accept(path: Path, settings: Settings) -> Path:
         _refuse_twin(plan, target, other)
     data = path.read_bytes()
     if target.exists():
-        data = _with_history_of(data, target.read_bytes(), target)
+        with HistoryFile(target).locked() as history:  # no run may append meanwhile
+            _put(_with_history_of(data, history.raw, target), target)
+    else:
+        _put(data, target)
+    path.unlink()
+    return target
+
+
+def _put(data: bytes, target: Path) -> None:
     temporary = target.with_name(f".{target.name}.new")
     temporary.write_bytes(data)
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
     temporary.replace(target)
-    path.unlink()
-    return target
 
 
 def _refuse_twin(plan: Plan, target: Path, other: Path) -> None:

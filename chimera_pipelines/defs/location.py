@@ -1,4 +1,4 @@
-"""A project as one set of Dagster definitions: assets, checks, jobs, schedules, sensors, resources."""
+"""A project as one set of Dagster definitions."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -34,8 +34,7 @@ def build_definitions(
         translator: names, keys, tags; subclass `ChimeraTranslator` to change them.
         body: runs each phase, as the function that `@maml_assets` decorates.
         inbox: whether to watch `data/inbox/`.
-        resources: replace or add to `chimera` and `io_manager`; None leaves resources to the caller's
-            own `Definitions`.
+        resources: replace or add to `chimera` and `io_manager`; the defaults when None.
         executor: the jobs' executor, `in_process_executor` by default.
     """
     source = MamlProject() if project is None else project
@@ -113,5 +112,5 @@ def _inbox_asset(translator: ChimeraTranslator) -> dg.AssetSpec:
         translator.get_inbox_key(),
         group_name="chimera",
         kinds={"maml"},
-        description="files that came through data/inbox: each accepted or refused one is observed here",
+        description="what came through data/inbox, each accepted or refused file an observation",
     )

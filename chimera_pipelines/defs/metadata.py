@@ -98,7 +98,7 @@ def _numbers(output: object) -> dict[str, Any]:
 
 
 def _series(outcome: Outcome) -> dict[str, Any]:
-    """Of each series its last value, drawn over runs, and all of them as a table over the passes."""
+    """Of each series the last value, drawn over runs, and all values as a table over passes."""
     if not outcome.series:
         return {}
     last = {f"series/{name}": values[-1] for name, values in outcome.series.items() if values}

@@ -1,16 +1,17 @@
-"""The five phases as ops. An op body reads resources, calls one function of `lifecycle`, attaches
-metadata, returns.
+"""The five phases as ops.
 
+An op body reads resources, calls one function of `lifecycle`, attaches metadata, returns.
 The definitions are shared by all kernels of all documents; an op finds its kernel by the tags of
 its invocation. There is one `deserialize` for each number of inputs, because a fan-in list behind a
 blocking check crashes Dagster's planner, and because two edges onto one `Nothing` input keep only
 the first.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
 
@@ -18,10 +19,12 @@ from chimera_pipelines.defs.checks import ticket_result
 from chimera_pipelines.defs.failures import refuse_when_stopped, reported
 from chimera_pipelines.defs.metadata import outcome_metadata, phase_metadata
 from chimera_pipelines.defs.project import stored_plan
-from chimera_pipelines.lifecycle.run import Run
 from chimera_pipelines.lifecycle.spec import KernelSpec
 from chimera_pipelines.phase import Phase
 from chimera_pipelines.scheduling.plan import Plan
+
+if TYPE_CHECKING:
+    from chimera_pipelines.lifecycle.run import Run
 
 PLAN_TAG = "chimera/plan"
 KERNEL_TAG = "chimera/kernel"
@@ -62,7 +65,10 @@ def kernel_of(context: dg.OpExecutionContext) -> tuple[Plan, KernelSpec]:
 
 
 def _perform(
-    context: dg.OpExecutionContext, body: Body, phase: Phase, call: Callable[[Run, KernelSpec], Any]
+    context: dg.OpExecutionContext,
+    body: Body,
+    phase: Phase,
+    call: Callable[["Run", KernelSpec], Any],
 ) -> Any:
     plan, kernel = kernel_of(context)
     if any(other.critical for other in plan.kernels):
@@ -86,7 +92,7 @@ def _deserialize(
         pool=pool,
     )
     def deserialize(context: dg.OpExecutionContext, **upstream: Any) -> Any:
-        def call(run: Run, kernel: KernelSpec) -> Any:
+        def call(run: "Run", kernel: KernelSpec) -> Any:
             from chimera_pipelines.lifecycle import phases
 
             outputs = {name: upstream[f"up{i}"] for i, name in enumerate(kernel.data_producers)}
@@ -102,7 +108,7 @@ def _deserialize(
 def _middle(body: Body, suffix: str, pool: str | None, phase: Phase) -> dg.OpDefinition:
     @dg.op(name=f"{phase}{suffix}", required_resource_keys=REQUIRES, pool=pool)
     def middle(context: dg.OpExecutionContext, record: Any) -> Any:
-        def call(run: Run, kernel: KernelSpec) -> Any:
+        def call(run: "Run", kernel: KernelSpec) -> Any:
             from chimera_pipelines.lifecycle import phases
 
             return getattr(phases, phase)(run, kernel, record)
@@ -122,7 +128,7 @@ def _feedback(body: Body, suffix: str, pool: str | None) -> dg.OpDefinition:
         pool=pool,
     )
     def feedback(context: dg.OpExecutionContext, record: Any) -> Iterator[Any]:
-        def call(run: Run, kernel: KernelSpec) -> Any:
+        def call(run: "Run", kernel: KernelSpec) -> Any:
             from chimera_pipelines.lifecycle import phases
 
             return phases.feedback(run, kernel, record)
@@ -166,7 +172,7 @@ def phase_ops(body: Body = run_phase, pool: str | None = None) -> PhaseOps:
     definition for each name: so a pool or a body of one's own becomes part of the name.
     """
     suffix = "" if body is run_phase else f"__{body.__name__}"
-    suffix += f"__{pool}" if pool else ""
+    suffix += "__" + re.sub(r"\W", "_", pool) if pool else ""
     middle = [_middle(body, suffix, pool, p) for p in (Phase.EMBED, Phase.PROPAGATE, Phase.MEASURE)]
     return PhaseOps(body, suffix, pool, *middle, _feedback(body, suffix, pool))
 

@@ -1,7 +1,7 @@
 """`MamlProject`: a folder of documents, compiled.
 
-`prepare` reads every `*.maml.md` of the folder and keeps each plan as `data/plans/<digest>.json`, so
-that code server and run workers run the same thing. A document with errors never breaks the code
+`prepare` reads every `*.maml.md` of the folder and keeps each plan as `data/plans/<digest>.json`,
+so that code server and run workers run the same thing. A document with errors never breaks the code
 location: it comes back as a `BadDocument` that says what is wrong and becomes an asset of its own.
 """
 
@@ -78,7 +78,7 @@ class MamlProject:
         return tuple(sorted(path for path in found if not path.name.startswith(".")))
 
     def prepare(self, select: Iterable[str] | None = None) -> Prepared:
-        """Compile every document, or those whose slug is in `select`; plans go to the plan store."""
+        """Compile every document, or those whose slug is in `select`; plans are stored."""
         wanted = None if select is None else set(select)
         plans: dict[str, PreparedPlan] = {}
         ids: dict[str, Path] = {}
@@ -103,9 +103,10 @@ def _refuse_twin(
     plan: Plan, path: Path, plans: dict[str, PreparedPlan], ids: dict[str, Path]
 ) -> None:
     if plan.slug in plans:
+        twin = Path(plans[plan.slug].plan.document.path).name
         raise DocumentError(
             "CHIM602",
-            f"'{path.name}' and '{Path(plans[plan.slug].plan.document.path).name}' have one slug, '{plan.slug}'",
+            f"'{path.name}' and '{twin}' have one slug, '{plan.slug}'",
             hint="rename one of them",
         )
     if plan.document.id in ids:

@@ -1,4 +1,4 @@
-"""`ChimeraResource`: what ops reach the lifecycle through; one `Run` for each document of a Dagster run.
+"""`ChimeraResource`: what ops reach the lifecycle through; one `Run` for each document.
 
 Run inputs are this resource's config, so the launchpad shows and checks them:
 
@@ -16,16 +16,18 @@ import hashlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from chimera_pipelines.lifecycle.run import Run
-from chimera_pipelines.lifecycle.services import Services
-from chimera_pipelines.scheduling.opening import open_run
 from chimera_pipelines.scheduling.plan import Plan
 from chimera_pipelines.settings import settings
+
+# Loading a code location needs no head, sandbox or ledger; running a step does.
+if TYPE_CHECKING:
+    from chimera_pipelines.lifecycle.run import Run
+    from chimera_pipelines.lifecycle.services import Services
 
 RUN_TAG = "chimera/run"
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -58,7 +60,7 @@ class ChimeraResource(dg.ConfigurableResource[Any]):
     )
 
     _services: Any = PrivateAttr(default=None)
-    _runs: dict[tuple[str, str, str | None], Run] = PrivateAttr(default_factory=dict)
+    _runs: dict[tuple[str, str, str | None], Any] = PrivateAttr(default_factory=dict)
     _lock: Any = PrivateAttr(default_factory=RLock)
     _instance: Any = PrivateAttr(default=None)
     _dagster_run_id: str = PrivateAttr(default="")
@@ -76,20 +78,24 @@ class ChimeraResource(dg.ConfigurableResource[Any]):
             self.close()
 
     @property
-    def services(self) -> Services:
+    def services(self) -> "Services":
         """Heads, stores, ledger and keys of this process, made at first use."""
+        from chimera_pipelines.lifecycle.services import Services
+
         with self._lock:
             if self._services is None:
                 self._services = Services(settings())
             services: Services = self._services
             return services
 
-    def run(self, plan: Plan, partition: str | None) -> Run:
+    def run(self, plan: Plan, partition: str | None) -> "Run":
         """The run of a document's plan: admitted and granted at first use.
 
         Raises:
             ChimeraError: what `Run.open` refuses.
         """
+        from chimera_pipelines.scheduling.opening import open_run
+
         with self._lock:
             key = (plan.document.path, plan.document.digest, partition)
             if key not in self._runs:
@@ -103,7 +109,8 @@ class ChimeraResource(dg.ConfigurableResource[Any]):
                 )
                 run.begin()
                 self._runs[key] = run
-            return self._runs[key]
+            found: Run = self._runs[key]
+            return found
 
     def close(self) -> None:
         """End sessions, pools and the ledger's connection."""

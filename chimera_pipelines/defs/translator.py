@@ -84,9 +84,9 @@ class ChimeraTranslator:
         return [f"team:{team}"] if team else []
 
     def get_kinds(self, plan: Plan, kernel: KernelSpec) -> set[str]:
-        """Kinds shown on the asset's node: its language and its heads' tags (Dagster takes three)."""
+        """Kinds shown on the asset's node: language and head tags (Dagster takes three)."""
         del plan
-        return set(sorted({kernel.block.language, *kernel.head_tags})[:3])
+        return set(dict.fromkeys((kernel.block.language, *kernel.head_tags[:2])))
 
     def get_tags(self, plan: Plan, kernel: KernelSpec) -> dict[str, str]:
         """Tags of a kernel's asset."""
@@ -132,7 +132,7 @@ class ChimeraTranslator:
         }
 
     def get_code_version(self, plan: Plan, kernel: KernelSpec) -> str:
-        """What makes an output stale: sources, hashed options, inputs as written, context they use."""
+        """What makes an output stale: sources, hashed options, inputs and the context they use."""
         roots = {
             reference.path[0] for reference in kernel.references if reference.root == "context"
         }

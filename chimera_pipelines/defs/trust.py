@@ -6,14 +6,15 @@ the whole chain are verified.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from chimera_pipelines.lifecycle.journal import history_parts
-from chimera_pipelines.lifecycle.services import Services
-from chimera_pipelines.maml.history import doc_digest
+from chimera_pipelines.digest import sha256
+from chimera_pipelines.maml.history_file import read_history, sidecar_path
 from chimera_pipelines.scheduling.plan import Plan
-from chimera_pipelines.tickets.jwks import load_jwks
-from chimera_pipelines.tickets.verification import Judged, verify
+
+if TYPE_CHECKING:
+    from chimera_pipelines.lifecycle.services import Services
+    from chimera_pipelines.tickets.verification import Judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +39,24 @@ class Evidence:
     document_digest: str
 
 
-def evidence(plan: Plan, services: Services) -> Evidence:
-    """Verify the History of a plan's document."""
+def evidence(plan: Plan, services: "Services") -> Evidence:
+    """Verify the History of a plan's document, archives and sidecar included."""
+    from chimera_pipelines.tickets.verification import verify
+
     path = Path(plan.document.path)
-    doc = doc_digest(path.read_bytes())
+    sidecar = sidecar_path(services.settings.root, path, plan.document.id)
+    history = read_history(path, path.read_bytes(), sidecar)
+    doc = sha256(history.document.body)
     found = verify(
-        history_parts(path, services.settings.root),
+        history.parts,
         document_id=plan.document.id,
         doc=doc,
-        keys=load_jwks(services.keys.export()),
+        keys=services.keys.ring(),
+        line=history.document.history_line or 1,
     )
     return Evidence(
         ok=found.ok,
-        path=path,
+        path=history.parts[-1].path if history.parts else path,
         size=found.entries,
         root=found.root or "",
         tickets=tuple(_ticket(one) for one in found.judged if one.entry.action == "TICKET"),
@@ -60,6 +66,6 @@ def evidence(plan: Plan, services: Services) -> Evidence:
     )
 
 
-def _ticket(judged: Judged) -> dict[str, Any]:
+def _ticket(judged: "Judged") -> dict[str, Any]:
     entry = judged.entry
     return {**entry.fields, "seq": int(entry.fields["seq"]), "timestamp": entry.timestamp}
