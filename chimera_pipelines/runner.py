@@ -159,6 +159,7 @@ def run_plan(
     try:
         run.begin()
         reports = _Scheduler(plan, run, watch).execute()
+        run.finish("ok" if all(r.outcome is not None for r in reports) else "failed")
     finally:
         run.close()
     history = services.journal(plan.document).summary()
@@ -204,6 +205,7 @@ class _Scheduler:
                 self.watch(kernel.name, None, None)
             elif len(ended) == len(kernel.producers):
                 running[pool.submit(self._kernel, kernel)] = kernel
+                self._warm_dependents(kernel)
             else:
                 still.append(kernel)
         return still
@@ -223,6 +225,11 @@ class _Scheduler:
             upstream[name] = outcome.output
         with self.heads[kernel.heads[0]]:
             return self._attempts(kernel, upstream)
+
+    def _warm_dependents(self, kernel: KernelSpec) -> None:
+        for other in self.plan.kernels:
+            if kernel.name in other.producers:
+                self.run.warm(other)
 
     def _attempts(self, kernel: KernelSpec, upstream: Mapping[str, JSONValue]) -> KernelReport:
         attempt = 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.errors import ChimeraError, KernelError, Where
 from chimera_pipelines.heads.protocol import Head
 from chimera_pipelines.lifecycle import calls
@@ -79,11 +80,13 @@ class Circuits:
         self, run: Run, kernel: KernelSpec, invocation: Invocation, left_s: float
     ) -> dict[str, Any]:
         block, file = kernel.block, run.document.path
-        session = run.session(kernel, phase=Phase.EMBED, budget_s=left_s)
+        session = run.session(kernel, phase=Phase.EMBED)
         names = available(run, kernel, invocation)
         if block.language == "qasm":
-            wanted = {name: names[name] for name in block.functions["main"] if name in names}
-            given = {"source": block.source, "inputs": wanted}
+            wanted = {
+                name: names[name] for name in block.functions[str(block.entry)] if name in names
+            }
+            given: dict[str, JSONValue] = {"source": block.source, "inputs": wanted}
             outcome = session.invoke(_PARSE_QASM, given, timeout_s=left_s)
         else:
             chosen = calls.arguments(block, "circuit", names, file=file)
@@ -109,7 +112,7 @@ class Circuits:
         chosen = calls.arguments(block, "observable", available(run, kernel, invocation), file=file)
         arguments, attachments = calls.pack(chosen, run.services.store)
         assert isinstance(arguments, dict)  # noqa: S101 - pack keeps the outer object
-        session = run.session(kernel, phase=Phase.EMBED, budget_s=left_s)
+        session = run.session(kernel, phase=Phase.EMBED)
         outcome = session.call(
             block.name, "observable", arguments, attachments=attachments, timeout_s=left_s
         )

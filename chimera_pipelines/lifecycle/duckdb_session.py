@@ -41,10 +41,10 @@ def select(
     try:
         cursor = database.execute(text, {name: parameters[name] for name in names})
         columns = [column[0] for column in cursor.description]
-        rows = cursor.fetchall()
+        found = cursor.fetchall()
     except duckdb.Error as error:
         raise ValueError(f"MAML901: {type(error).__name__}: {_first_line(error)}") from None
-    return {"rows": _rows(columns, rows)}
+    return {"rows": _rows(columns, found)}
 
 
 def _prepared(query: str) -> tuple[str, list[str]]:

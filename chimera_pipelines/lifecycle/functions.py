@@ -73,7 +73,7 @@ class Functions:
     ) -> dict[str, Any]:
         """The entry's result; arrays beyond 65,536 elements and bytes go to the content store."""
         block, file = kernel.block, run.document.path
-        session = run.session(kernel, phase=Phase.PROPAGATE, budget_s=left_s)
+        session = run.session(kernel, phase=Phase.PROPAGATE)
         arguments, attachments = calls.pack(dict(payload["arguments"]), run.services.store)
         assert isinstance(arguments, dict)  # noqa: S101 - pack keeps the outer object
         outcome = session.call(

@@ -131,9 +131,9 @@ def _follow(reference: InputReference, document: DocumentSpec, sources: Sources)
 def _walk(value: JSONValue, path: tuple[str | int, ...], text: str, where: Where) -> JSONValue:
     for step in path:
         shown = text + (f"[{step}]" if isinstance(step, int) else f".{step}")
-        if (isinstance(step, int) and isinstance(value, list) and step < len(value)) or (
-            isinstance(step, str) and isinstance(value, dict) and step in value
-        ):
+        if isinstance(step, int) and isinstance(value, list) and step < len(value):
+            value = value[step]
+        elif isinstance(step, str) and isinstance(value, dict) and step in value:  # noqa: SIM114
             value = value[step]
         else:
             has = sorted(value) if isinstance(value, dict) else type(value).__name__
@@ -153,7 +153,7 @@ def _open(
     try:
         if value.startswith("dataset://"):
             found = datasets.resolve(value, sources.dataset_root, read)
-            rows: JSONValue = datasets.read_rows(found.path)
+            rows: JSONValue = [*datasets.read_rows(found.path)]
             return {"$dataset": value, "sha256": found.sha256}, rows
         if value.startswith("document://"):
             value = _published(value, read, sources, where)

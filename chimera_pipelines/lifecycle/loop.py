@@ -97,7 +97,7 @@ def _step(
     chosen = calls.arguments(block, block.entry, names, file=file)
     arguments, attachments = calls.pack(chosen, run.services.store)
     assert isinstance(arguments, dict)  # noqa: S101 - pack keeps the outer object
-    session = run.session(kernel, phase=Phase.FEEDBACK, budget_s=left_s)
+    session = run.session(kernel, phase=Phase.FEEDBACK)
     outcome = session.call(
         block.name, block.entry, arguments, attachments=attachments, timeout_s=left_s
     )
@@ -127,7 +127,7 @@ def _post(
     chosen = calls.arguments(block, "post", names, file=file)
     arguments, attachments = calls.pack(chosen, run.services.store)
     assert isinstance(arguments, dict)  # noqa: S101 - pack keeps the outer object
-    session = run.session(kernel, phase=Phase.FEEDBACK, budget_s=left_s)
+    session = run.session(kernel, phase=Phase.FEEDBACK)
     outcome = session.call(block.name, "post", arguments, attachments=attachments, timeout_s=left_s)
     found = calls.returned(outcome, block, file=file, phase=Phase.FEEDBACK)
     value = calls.unpack(

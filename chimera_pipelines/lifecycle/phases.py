@@ -85,7 +85,7 @@ def deserialize(
         inputs.check_inputs(run.document, kernel, resolved.given)
         reusable = run.reusable(found, head.kind)
         if reusable is None and kernel.block.language in ("python", "qiskit"):
-            run.session(kernel, phase=Phase.DESERIALIZE, budget_s=clock.left())
+            run.session(kernel, phase=Phase.DESERIALIZE)
         started = _with_reuse(started, reusable)
         return Deserialized(started.after(Phase.DESERIALIZE, clock.elapsed()), {})
 

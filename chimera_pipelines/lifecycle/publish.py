@@ -7,6 +7,7 @@ that no ticket ever names what does not exist.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from chimera_pipelines.contracts import schema
@@ -124,7 +125,7 @@ def _outcome(
         cuda_ns=finished.cuda_ns,
         seconds=invocation.seconds,
         series=finished.series,
-        ticket=ticket.as_json(),
+        ticket=asdict(ticket),
         checkpoint=checkpoint,
         drawing=finished.drawing,
         reused_from=invocation.reused_from,

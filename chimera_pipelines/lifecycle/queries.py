@@ -39,7 +39,7 @@ class Queries:
         left_s: float,
     ) -> dict[str, Any]:
         """Execute in a fresh in-memory DuckDB without files, network or extensions."""
-        session = run.session(kernel, phase=Phase.PROPAGATE, budget_s=left_s)
+        session = run.session(kernel, phase=Phase.PROPAGATE)
         given = {"query": kernel.block.source, **payload}
         outcome = session.invoke(_SELECT, given, timeout_s=left_s)
         found = calls.returned(outcome, kernel.block, file=run.document.path, phase=Phase.PROPAGATE)

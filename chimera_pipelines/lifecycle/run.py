@@ -20,7 +20,7 @@ from chimera_pipelines.heads.protocol import Head
 from chimera_pipelines.lifecycle import admission, calls
 from chimera_pipelines.lifecycle.journal import GrantReceipt, TicketFields, TicketReceipt
 from chimera_pipelines.lifecycle.records import Invocation
-from chimera_pipelines.lifecycle.services import Services
+from chimera_pipelines.lifecycle.services import Services, SessionSpec
 from chimera_pipelines.lifecycle.spec import BlockSpec, DocumentSpec, KernelSpec
 from chimera_pipelines.sandbox.session import Session
 from chimera_pipelines.sandbox.tiers import Tier
@@ -94,26 +94,33 @@ class Run:
         """Seed of the kernel's first pass."""
         return kernel.seed(self.document.id, self.partition)
 
-    def session(self, kernel: KernelSpec, *, phase: str, budget_s: float) -> Session:
+    def session(self, kernel: KernelSpec, *, phase: str) -> Session:
         """The kernel's sandbox session with its blocks loaded, opened when there is none here."""
         with self._lock:
             if kernel.name in self._sessions:
                 return self._sessions[kernel.name]
-        session = self.services.pool(self.tier).acquire(preload(kernel))
+        session: Session = self.head(kernel.heads[0]).open(self.session_spec(kernel))
         with self._lock:
             self._sessions[kernel.name] = session
         for block in (kernel.block, kernel.feedback):
             if block is not None and block.language in ("python", "qiskit"):
-                self._load(session, block, phase, budget_s)
+                self._load(session, block, phase)
         return session
 
-    def _load(self, session: Session, block: BlockSpec, phase: str, budget_s: float) -> None:
+    def session_spec(self, kernel: KernelSpec) -> SessionSpec:
+        """What a session of the kernel needs."""
+        return SessionSpec(self.tier, preload(kernel), kernel.timeout_s)
+
+    def warm(self, kernel: KernelSpec) -> None:
+        """Have a session for a kernel that will soon run started in the background."""
+        self.services.warm(self.session_spec(kernel))
+
+    def _load(self, session: Session, block: BlockSpec, phase: str) -> None:
         outcome = session.load(
             block.name,
             block.source,
             filename=Path(self.document.path).name,
             first_line=block.first_line,
-            timeout_s=budget_s,
         )
         calls.returned(outcome, block, file=self.document.path, phase=phase)
 
@@ -187,6 +194,10 @@ class Run:
         """Leave the failed ticket of an attempt and end its session."""
         self.release(invocation.kernel)
         return self.sign(invocation, "failed", digest(error.record()), None)
+
+    def finish(self, status: str) -> None:
+        """Record that the run has ended: `ok` or `failed`."""
+        self.services.journal(self.document).finish(self.run_id, status)
 
     def close(self) -> None:
         """End every session that is still open."""

@@ -7,6 +7,7 @@ ledger never starts a sandbox.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -27,13 +28,22 @@ from chimera_pipelines.settings import Settings
 from chimera_pipelines.tickets.keys import KeyStore
 
 
+@dataclass(frozen=True, slots=True)
+class SessionSpec:
+    """A sandbox session: its tier, the modules it imports first, wall clock of one attempt."""
+
+    tier: tiers.Tier
+    preload: tuple[str, ...]
+    timeout_s: float
+
+
 class Services:
     """The parts of one process, each made at first use; `close` ends what was started."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._lock = RLock()
-        self._pools: dict[tiers.Tier, SessionPool] = {}
+        self._pools: dict[tuple[tiers.Tier, float], SessionPool] = {}
         self._journals: dict[tuple[str, str], Journal] = {}
 
     @cached_property
@@ -70,15 +80,25 @@ class Services:
         Raises:
             HeadUnavailableError: MAML905, the device is not there.
         """
-        return build_heads(self.settings.device)
+        return build_heads(
+            self.settings.device, lambda spec: self._pool(spec).acquire(spec.preload)
+        )
 
-    def pool(self, tier: tiers.Tier) -> SessionPool:
-        """The warm pool of sandbox sessions of one tier."""
+    def warm(self, spec: SessionSpec) -> None:
+        """Have one session started in the background, for a kernel that will soon run."""
+        self._pool(spec).warm(spec.preload, count=1)
+
+    def _pool(self, spec: SessionSpec) -> SessionPool:
+        # Processor time is bounded by the wall clock that the document allows: blocks compute
+        # on one thread, and the sandbox's own clean-up gets a second one.
+        key = (spec.tier, 2 * spec.timeout_s)
         with self._lock:
-            if tier not in self._pools:
-                limits = Limits(memory_bytes=self.settings.memory_bytes)
-                self._pools[tier] = SessionPool(tier, limits, size=2)
-            return self._pools[tier]
+            if key not in self._pools:
+                limits = Limits(
+                    wall_s=spec.timeout_s, cpu_s=key[1], memory_bytes=self.settings.memory_bytes
+                )
+                self._pools[key] = SessionPool(spec.tier, limits, size=2)
+            return self._pools[key]
 
     def tier(self, document: DocumentSpec) -> tiers.Tier:
         """The sandbox tier for a document's blocks.

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 from chimera_pipelines.digest import JSONValue
 
 HeadKind: TypeAlias = Literal["quantum", "ai"]
+Schema: TypeAlias = "dict[str, Any] | bool"
 
 # MAML.md §8: of a kernel's options these, as far as they stand in the document, enter `in`.
 HASHED_OPTIONS = ("shots", "backend", "embedding", "feedback")
@@ -83,8 +84,8 @@ class KernelSpec:
     options: Mapping[str, Any]
     heads: tuple[str, ...]
     head_tags: tuple[str, ...]
-    input_schema: JSONValue | None
-    output_schema: JSONValue | None
+    input_schema: Schema | None
+    output_schema: Schema | None
     bytes: int
 
     @property
@@ -136,7 +137,7 @@ class DocumentSpec:
     verification: Mapping[str, Any]
     timeout_s: float | None
     context: Mapping[str, JSONValue]
-    input_schema: JSONValue | None
+    input_schema: Schema | None
     partitioned: bool
 
 

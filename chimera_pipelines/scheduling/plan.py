@@ -22,6 +22,7 @@ from chimera_pipelines.lifecycle.spec import (
     DocumentSpec,
     InputReference,
     KernelSpec,
+    Schema,
     document_from_json,
     kernel_from_json,
     to_json,
@@ -30,6 +31,7 @@ from chimera_pipelines.maml import graph
 from chimera_pipelines.maml.code_facts import CodeFacts
 from chimera_pipelines.maml.diagnostics import Severity, exit_code
 from chimera_pipelines.maml.document import Block, Document, Kernel
+from chimera_pipelines.maml.document import Schema as SchemaFence
 from chimera_pipelines.maml.names import job_name, slug
 from chimera_pipelines.maml.reader import read_file
 from chimera_pipelines.scheduling import router
@@ -210,7 +212,6 @@ def _refuse_errors(document: Document) -> None:
 
 def _document(document: Document, *, partitioned: bool) -> DocumentSpec:
     front = document.front_matter
-    run_inputs = document.input_schemas.get(None)
     timeout: Any = front.get("timeout_seconds")
     return DocumentSpec(
         path=document.path or "<text>",
@@ -225,7 +226,7 @@ def _document(document: Document, *, partitioned: bool) -> DocumentSpec:
         verification=_mapping(front.get("verification")),
         timeout_s=None if timeout is None else float(timeout),
         context=dict(document.context),
-        input_schema=None if run_inputs is None else run_inputs.schema,
+        input_schema=_schema(document.input_schemas, (None,)),
         partitioned=partitioned,
     )
 
@@ -276,12 +277,11 @@ def _output_names(document: Document, kernel: Kernel) -> tuple[str | None, ...]:
     return (kernel.name, None) if finals == [kernel.name] else (kernel.name,)
 
 
-def _schema(schemas: Mapping[str | None, Any], names: Iterable[str | None]) -> JSONValue | None:
-    for name in names:
-        if name in schemas:
-            schema: JSONValue = schemas[name].schema
-            return schema
-    return None
+def _schema(
+    schemas: Mapping[str | None, SchemaFence], names: Iterable[str | None]
+) -> Schema | None:
+    found: Any = next((schemas[name].schema for name in names if name in schemas), None)
+    return found  # type: ignore[no-any-return]  # the reader refuses what is no schema (502)
 
 
 def _facts(block: Block) -> CodeFacts:
@@ -292,19 +292,18 @@ def _facts(block: Block) -> CodeFacts:
 
 def _block(block: Block) -> BlockSpec:
     facts = _facts(block)
+    functions = {name: function.parameters for name, function in facts.functions.items()}
+    if facts.entry is not None and facts.entry not in functions:
+        functions[facts.entry] = facts.parameters  # a qasm program, a sql query
     return BlockSpec(
         name=block.name,
         language=block.language,
         source=block.source,
         first_line=block.fence.first_line,
         entry=facts.entry,
-        functions={
-            name: tuple(p.name for p in function.parameters)
-            for name, function in facts.functions.items()
-        },
+        functions={name: tuple(p.name for p in found) for name, found in functions.items()},
         required={
-            name: tuple(p.name for p in function.parameters if p.required)
-            for name, function in facts.functions.items()
+            name: tuple(p.name for p in found if p.required) for name, found in functions.items()
         },
         imports=tuple(sorted(facts.imports)),
     )
