@@ -9,6 +9,7 @@ import dagster as dg
 from chimera_pipelines.defs.resources import STOPPED_TAG
 from chimera_pipelines.errors import ChimeraError, KernelError
 from chimera_pipelines.lifecycle.spec import KernelSpec
+from chimera_pipelines.scheduling.plan import Plan
 
 
 def error_metadata(error: ChimeraError) -> dict[str, Any]:
@@ -31,7 +32,7 @@ def failure(error: ChimeraError) -> dg.Failure:
 
 
 @contextmanager
-def reported(context: dg.OpExecutionContext, kernel: KernelSpec) -> Iterator[None]:
+def reported(context: dg.OpExecutionContext, plan: Plan, kernel: KernelSpec) -> Iterator[None]:
     """Turn what `lifecycle` raises into a failure, or into a retry that the kernel has left.
 
     A critical kernel that fails for good stops the whole run (MAML.md §3): its name goes into the
@@ -46,6 +47,7 @@ def reported(context: dg.OpExecutionContext, kernel: KernelSpec) -> Iterator[Non
             raise dg.RetryRequested(max_retries=kernel.retries) from error
         if kernel.critical:
             context.instance.add_run_tags(context.run_id, {STOPPED_TAG: kernel.name})
+        context.resources.chimera.finish(plan, "failed")
         raise failure(error) from error
 
 

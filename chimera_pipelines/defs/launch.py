@@ -185,5 +185,5 @@ def _materialised(event: dg.DagsterEvent) -> dict[str, Any]:
         "cuda_ns": shown.get("cuda_ns"),
         "output": shown["output"],
         "ticket": ticket,
-        "checkpoint": checkpoint or None,
+        "checkpoint": checkpoint if checkpoint["id"] else None,
     }

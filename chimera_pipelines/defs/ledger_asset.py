@@ -37,7 +37,9 @@ def ledger_asset(
         op_tags={"chimera/plan": plan_digest},
     )
     def ledger(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-        found = evidence(stored_plan(plan_digest), context.resources.chimera.services)
+        plan, chimera = stored_plan(plan_digest), context.resources.chimera
+        chimera.finish(plan, "ok")
+        found = evidence(plan, chimera.services)
         value = {"entries": found.size, "root": found.root, "tickets": len(found.tickets)}
         return dg.MaterializeResult(value=value, metadata=ledger_metadata(found))
 

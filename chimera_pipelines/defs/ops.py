@@ -74,7 +74,7 @@ def _perform(
     if any(other.critical for other in plan.kernels):
         refuse_when_stopped(context)
     partition = context.partition_key if context.has_partition_key else None
-    with reported(context, kernel):
+    with reported(context, plan, kernel):
         run = context.resources.chimera.run(plan, partition)
         return body(context, PhaseStep(phase, plan, kernel, lambda: call(run, kernel)))
 
@@ -111,7 +111,7 @@ def _middle(body: Body, suffix: str, pool: str | None, phase: Phase) -> dg.OpDef
         def call(run: "Run", kernel: KernelSpec) -> Any:
             from chimera_pipelines.lifecycle import phases
 
-            return getattr(phases, phase)(run, kernel, record)
+            return getattr(phases, phase)(run, record)
 
         found = _perform(context, body, phase, call)
         context.add_output_metadata(phase_metadata(found))
@@ -131,7 +131,7 @@ def _feedback(body: Body, suffix: str, pool: str | None) -> dg.OpDefinition:
         def call(run: "Run", kernel: KernelSpec) -> Any:
             from chimera_pipelines.lifecycle import phases
 
-            return phases.feedback(run, kernel, record)
+            return phases.feedback(run, record)
 
         outcome = _perform(context, body, Phase.FEEDBACK, call)
         plan, _ = kernel_of(context)

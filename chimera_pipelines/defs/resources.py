@@ -112,6 +112,11 @@ class ChimeraResource(dg.ConfigurableResource[Any]):
             found: Run = self._runs[key]
             return found
 
+    def finish(self, plan: Plan, status: str) -> None:
+        """Record in the ledger that the run of a document has ended, as `ok` or `failed`."""
+        run_id = chimera_run_id(self._instance, self._dagster_run_id)
+        self.services.journal(plan.document).finish(run_id, status)
+
     def close(self) -> None:
         """End sessions, pools and the ledger's connection."""
         with self._lock:
