@@ -195,7 +195,7 @@ def _read_graph(
         code=next(iter(body.named(CODE)), None),
         run_inputs=run_inputs,
     )
-    broken = [f for f in body.fences if f.broken]
+    broken = [f for f in _fences(body, DEPENDENCIES) if f.broken]
     found += [d for d in said if not _inside(d, broken)]
     if dependencies is None and section is not None:
         draft = replace(draft, unread=draft.unread | {"dependencies"})

@@ -1,12 +1,13 @@
 """The body: title, `##` sections, fences and comments, on CommonMark's blocks (MAML.md §1).
 
-markdown-it reads blocks alone; inline text is read only where a comment may stand. Link
-definitions are switched off: they decide nothing here, and reading many of them is quadratic.
+markdown-it reads blocks alone; nothing here depends on inline text. Link definitions are switched
+off: they decide nothing either, and reading many of them is quadratic.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,6 +16,7 @@ from typing import Final
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from chimera_pipelines.maml.comments import comments
 from chimera_pipelines.maml.diagnostics import Diagnostic, Severity, Span
 from chimera_pipelines.maml.document import Section
 from chimera_pipelines.maml.fences import ReadFence, read_fence
@@ -25,13 +27,11 @@ VERIFICATION, HISTORY = "Verification", "History"
 RESERVED: Final = (INTENT, CONTEXT, DEPENDENCIES, CODE, INPUTS, OUTPUTS, VERIFICATION, HISTORY)
 REQUIRED: Final = (INTENT, CODE)
 
-_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _NO_LETTER = re.compile(r"[^A-Za-z]")
 _BY_LETTERS: Final = {_NO_LETTER.sub("", name).lower(): name for name in RESERVED}
 
 _BLOCKS = MarkdownIt("commonmark").disable("reference")
 _BLOCKS.core.ruler.disable("inline")
-_INLINE = MarkdownIt("commonmark")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,6 @@ class Body:
     def named(self, name: str) -> tuple[Section, ...]:
         """All sections of a name, in order; more than one only with MAML302."""
         return tuple(s for s in self.sections if s.name == name)
-
-    def read_fence(self, line: int) -> ReadFence | None:
-        """The fence that opens on a line."""
-        return next((f for f in self.fences if f.fence.span.line == line), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +75,7 @@ def read_body(text: str, first_line: int) -> Body:
         read_fence(t, lines, first_line) for t in tokens if t.type == "fence" and t.level == 0
     )
     found = [d for f in fences for d in f.diagnostics]
-    found += _comments(tokens, lines, first_line)
+    found += comments(tokens, lines, first_line)
     sections: list[Section] = []
     tops = [h for h in headings if h.level == 2]  # noqa: PLR2004
     for number, heading in enumerate(tops):
@@ -93,11 +89,6 @@ def read_body(text: str, first_line: int) -> Body:
         None,
     )
     return Body(title, tuple(sections), fences, tuple(found))
-
-
-def is_heading(text: str, row: int) -> bool:
-    """Whether the line of this index is a top-level `##` heading of the text."""
-    return any(h.level == 2 and h.start == row for h in _headings(_BLOCKS.parse(text)))  # noqa: PLR2004
 
 
 def missing_sections(body: Body, elsewhere: Sequence[str], closing_line: int) -> list[Diagnostic]:
@@ -154,14 +145,19 @@ def _section(
     until: int,
     fences: Sequence[ReadFence],
 ) -> Section:
-    inside = range(first_line + heading.start, first_line + until)
+    first = bisect_left(fences, first_line + heading.start, key=_opening_line)
+    last = bisect_left(fences, first_line + until, key=_opening_line)
     return Section(
         name=name,
         heading=Span.at(first_line + heading.start, 1, max(1, len(lines[heading.start]))),
         text="\n".join(lines[heading.end : until]),
         first_line=first_line + heading.end,
-        fences=tuple(f.fence for f in fences if f.fence.span.line in inside),
+        fences=tuple(f.fence for f in fences[first:last]),
     )
+
+
+def _opening_line(fence: ReadFence) -> int:
+    return fence.fence.span.line
 
 
 def _repeated(sections: Sequence[Section]) -> list[Diagnostic]:
@@ -178,48 +174,3 @@ def _repeated(sections: Sequence[Section]) -> list[Diagnostic]:
         if section.name in RESERVED:
             seen.add(section.name)
     return found
-
-
-def _comments(tokens: Sequence[Token], lines: Sequence[str], first_line: int) -> list[Diagnostic]:
-    """MAML105: HTML comments outside fences, where each begins."""
-    places: list[tuple[int, int]] = []
-    for token in tokens:
-        if token.type not in ("html_block", "inline") or "<!--" not in token.content:
-            continue
-        start, end = token.map or [0, 0]
-        raw = "\n".join(lines[start:end])
-        offsets = _in_html(raw) if token.type == "html_block" else _in_prose(token.content, raw)
-        for offset in offsets:
-            above = raw[:offset]
-            places.append((start + above.count("\n"), offset - above.rfind("\n")))
-    return [
-        Diagnostic(
-            "MAML105",
-            Severity.WARNING,
-            Span.at(first_line + row, column, 4),
-            "html comment, which renderers hide",
-            "say it in prose, or remove it",
-        )
-        for row, column in places
-    ]
-
-
-def _in_html(raw: str) -> list[int]:
-    return [match.start() for match in _COMMENT.finditer(raw)]
-
-
-def _in_prose(content: str, raw: str) -> Iterator[int]:
-    """Offsets in `raw` of inline comments, those in code spans left out."""
-    at = 0
-    for child in _INLINE.parseInline(content)[0].children or []:
-        if child.type == "code_inline":
-            code = raw.find(child.content, at)
-            at = code + len(child.content) if code >= 0 else at
-        elif child.type == "html_inline" and child.content.startswith("<!--"):
-            first = child.content.split("\n", 1)[0]
-            found = raw.find(first, at)
-            if found < 0:
-                found = raw.find("<!--", at)
-            if found >= 0:
-                yield found
-                at = found + len(first)

@@ -17,6 +17,9 @@ from chimera_pipelines.maml.lines import LineIndex
 MAX_BODY: Final = 512 * 1024
 MAX_FRONT: Final = 64 * 1024
 
+# History is rotated at 4 MiB (MAML.md §8); one of more lines was written by no gateway.
+MAX_HISTORY_LINES: Final = 200_000
+
 _OPENS, _CLOSES = b"---\n", b"\n---\n"
 _TOP = Span.at(1, 1)
 
@@ -51,7 +54,7 @@ def read_bytes(data: bytes) -> Text:
     plain = as_read(data)
     # Without History parts.body may hold an LF or two that the file lacks, for the sake of `doc`.
     above = plain if parts.history_line is None else parts.body
-    oversize = _oversize(above)
+    oversize = _oversize(above, parts.tail)
     if oversize is not None:
         return Text(parts, "", "", (oversize,), readable=False)
     found = _line_ends(data)
@@ -67,8 +70,10 @@ def read_bytes(data: bytes) -> Text:
     return Text(parts, text, body, (*found, *hidden))
 
 
-def _oversize(above: bytes) -> Diagnostic | None:
+def _oversize(above: bytes, tail: bytes) -> Diagnostic | None:
     size = len(above)
+    if tail.count(b"\n") > MAX_HISTORY_LINES:
+        return too_large(f"more than {MAX_HISTORY_LINES} lines of History")
     if size > MAX_BODY:
         return too_large(f"{size} bytes above History; at most {MAX_BODY} are allowed")
     if above.startswith(_OPENS):

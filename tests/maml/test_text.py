@@ -46,10 +46,14 @@ def test_below_history_hidden_characters_are_the_entries_business():
     assert text.body == "a\n"
 
 
-@pytest.mark.parametrize("history", [b"", b"## History\n" + b"- x\n" * 300_000])
+@pytest.mark.parametrize("history", [b"", b"## History\n" + b"- x\n" * 190_000])
 def test_size_is_that_of_what_stands_above_history(history):
     assert said(b"a" * (MAX_BODY - 1) + b"\n" + history) == []
     assert said(b"a" * MAX_BODY + b"\n" + history) == [("MAML104", 1, 1)]
+
+
+def test_history_of_endless_lines_is_refused():
+    assert said(b"a\n## History\n" + b"- x\n" * 200_001) == [("MAML104", 1, 1)]
 
 
 def test_size_of_front_matter():
