@@ -32,7 +32,7 @@ _ENVIRONMENT = {"PYTHONHASHSEED": "0"}  # the order of a set of strings is part 
 _WORKER = ("-s", "-P", "-B", "-m", "chimera_pipelines.sandbox.worker")
 _FIRST_UID, _UIDS = 61184, 4336  # the range that systemd keeps for users made on the fly
 _SIGNAL_BASE = 128
-_CAP_SYS_ADMIN = 21
+_CAP_SETGID, _CAP_SETUID, _CAP_SYS_ADMIN = 6, 7, 21
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,9 @@ def start(tier: Tier, limits: Limits, inherit: tuple[int, ...] = ()) -> tuple[Pr
 
 def _uid(tier: Tier) -> int | None:
     """A uid for one session: only as root, and only if the interpreter stays within its reach."""
-    if os.geteuid() != 0 or (tier is Tier.BUBBLEWRAP and _needs_user_namespace()):
+    if os.geteuid() != 0 or not _holds(_CAP_SETUID, _CAP_SETGID):
+        return None
+    if tier is Tier.BUBBLEWRAP and _needs_user_namespace():
         return None
     if not paths.world_readable(through_parents=tier is not Tier.BUBBLEWRAP):
         return None
@@ -153,12 +155,14 @@ _uids = itertools.count(random.SystemRandom().randrange(_UIDS))
 
 
 def _needs_user_namespace() -> bool:
-    """Bubblewrap as root without CAP_SYS_ADMIN, as in a plain container, is as a user's."""
-    if os.geteuid() != 0:
-        return True
+    """Root without CAP_SYS_ADMIN, as in a plain container, gets namespaces as any user does."""
+    return os.geteuid() != 0 or not _holds(_CAP_SYS_ADMIN)
+
+
+def _holds(*capabilities: int) -> bool:
     with open("/proc/self/status") as status:  # noqa: PTH123 - not a file of a user
         effective = next(line.split()[1] for line in status if line.startswith("CapEff:"))
-    return not int(effective, 16) >> _CAP_SYS_ADMIN & 1
+    return all(int(effective, 16) >> capability & 1 for capability in capabilities)
 
 
 def _bubblewrap(worker: list[str], limits: Limits, uid: int | None) -> list[str]:

@@ -6,7 +6,10 @@ restored; at most `size` exist at once. A session is handed out once and never c
 
 from __future__ import annotations
 
+import atexit
+import os
 import threading
+import weakref
 from collections.abc import Iterable
 from contextlib import suppress
 from types import TracebackType
@@ -18,6 +21,8 @@ from chimera_pipelines.sandbox.session import Session
 from chimera_pipelines.sandbox.tiers import Tier
 
 _LOW_PRIORITY = 10
+_open: weakref.WeakSet[SessionPool] = weakref.WeakSet()
+os.register_at_fork(after_in_child=_open.clear)
 
 
 class SessionPool:
@@ -40,6 +45,7 @@ class SessionPool:
         self._claimed = False
         self._closed = False
         self._thread: threading.Thread | None = None
+        _open.add(self)
 
     def warm(self, preload: Iterable[str], *, count: int | None = None) -> None:
         """Have spares of a flavour started in the background; returns at once.
@@ -164,3 +170,9 @@ class SessionPool:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+@atexit.register
+def _close_all() -> None:
+    for pool in list(_open):
+        pool.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import itertools
+import os
 import threading
 import time
 import weakref
@@ -31,6 +32,7 @@ _PACKAGE = "chimera_pipelines."
 _PATIENCE_S = 0.5
 _CPU_TOLERANCE_S = 0.5
 _live: weakref.WeakSet[Session] = weakref.WeakSet()
+os.register_at_fork(after_in_child=_live.clear)  # a forked child's exit must not end the parent's
 
 
 class Session:
