@@ -6,7 +6,7 @@ They are compared as numbers: `.5` is later than `.49`, which no comparison of t
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 NS = 1_000_000_000
 _FORM = re.compile(
@@ -31,6 +31,6 @@ def instant(text: str) -> int | None:
 def timestamp(instant_ns: int) -> str:
     """The timestamp of an instant: six fraction digits, nine only where nanoseconds need them."""
     seconds, rest = divmod(instant_ns, NS)
-    moment = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    moment = (_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]
     fraction = f"{rest:09d}" if rest % 1000 else f"{rest // 1000:06d}"
     return f"{moment}.{fraction}Z"

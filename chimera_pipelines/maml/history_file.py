@@ -236,17 +236,22 @@ class LockedHistory:
         """Copy all entries to a fresh archive beside the target; returns its name.
 
         An archive with just these bytes, left by a crash before `restart`, is taken again.
+
+        Raises:
+            UsageError: as `append`.
         """
         moved = b"".join(entry.raw for entry in self._entries())
-        folder, base = self.target.parent, archive_stem(self.target.name)
+        base = archive_stem(self.target.name)
         for number in range(1, 10**6):
-            path = folder / f"{base}.history-{number}.md"
-            if not path.exists():
+            path = self.target.parent / f"{base}.history-{number}.md"
+            if path.exists() and read_bytes(path) != moved:
+                continue
+            try:
                 os.close(atomic_file.replace(path, moved, like=self._seen))
-                return path.name
-            if path.read_bytes() == moved:
-                return path.name
-        raise UsageError("CHIM225", "no free archive name", where=Where(str(folder)))
+            except OSError as error:
+                raise failed("cannot write archive", path, error) from None
+            return path.name
+        raise UsageError("CHIM225", "no free archive name", where=Where(str(self.target.parent)))
 
     def restart(self, entries: Sequence[bytes]) -> None:
         """Leave only these entries, an ARCHIVE first. What they replace must be archived.
