@@ -20,13 +20,18 @@ from chimera_pipelines.maml.diagnostics import Diagnostic
 from chimera_pipelines.maml.document import Block
 from chimera_pipelines.maml.lines import LineIndex
 
-_STDLIB: Final = frozenset(
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_STDLIB: Final = _words(
     "Arg Array ArrayLabels Atomic Bigarray Bool Buffer Bytes BytesLabels Callback Char "
     "Complex Condition Digest Domain Dynarray Effect Either Ephemeron Filename Float Format "
     "Fun Gc Hashtbl In_channel Int Int32 Int64 Lazy Lexing List ListLabels Map Mutex "
     "Nativeint Oo Option Out_channel Parsing Printexc Printf Queue Random Result Scanf "
     "Semaphore Seq Set Stack StdLabels Stdlib String StringLabels Type Uchar Unit Weak "
-    "MoreLabels".split()  # noqa: SIM905 (read as a text)
+    "MoreLabels"
 )
 _FORBIDDEN: Final = frozenset({"Sys", "Obj", "Marshal", "Unix"})
 _SKIP = re.compile(

@@ -1,7 +1,7 @@
 """Imports and names that blocks may not use (MAML.md §4; MAML317 and MAML318).
 
-For readers and honest mistakes: the boundary is the sandbox. One pass over the tree collects which
-names are modules, a second one looks at every node.
+For readers and honest mistakes: the boundary is the sandbox. One pass over the tree sorts its
+nodes; which names stand for modules must be known before attributes are judged.
 """
 
 from __future__ import annotations
@@ -17,15 +17,20 @@ from chimera_pipelines.maml.code_records import forbidden
 from chimera_pipelines.maml.diagnostics import Diagnostic, Severity, Span
 from chimera_pipelines.maml.source_places import SourcePlaces
 
-MODULES = frozenset(
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+MODULES = _words(
     "__future__ abc bisect cmath collections copy dataclasses datetime decimal enum fractions "
     "functools hashlib heapq itertools json math numbers operator random re statistics string "
     "textwrap time typing zoneinfo networkx numpy pandas pymatching qiskit scipy sinter stim "
-    "sympy torch".split()  # noqa: SIM905 (read as a text)
+    "sympy torch"
 )
-_SUBMODULES = frozenset(
+_SUBMODULES = _words(
     "numpy.ctypeslib numpy.f2py pandas.io qiskit.qpy scipy.io torch.distributed torch.hub "
-    "torch.multiprocessing torch.utils".split()  # noqa: SIM905 (read as a text)
+    "torch.multiprocessing torch.utils"
 )
 _REMOVED = frozenset(
     f"qiskit.{name}"
@@ -34,32 +39,41 @@ _REMOVED = frozenset(
         *("algorithms", "aqua", "ignis", "opflow", "providers.aer", "test"),
     )
 )
-_NAMES = frozenset(
-    "__import__ breakpoint compile eval exec exit globals help input locals open quit vars".split()  # noqa: SIM905
+_NAMES = _words(
+    "__import__ breakpoint compile eval exec exit globals help input locals open quit vars"
 )
-_REFLECTION = frozenset(
-    "getattr hasattr setattr delattr".split()  # noqa: SIM905 (read as a text)
-)
-_ATTRIBUTES = frozenset(
+_REFLECTION = _words("getattr hasattr setattr delattr")
+_ATTRIBUTES = _words(
     "ctypeslib fromfile genfromtxt hub load_library loadtxt memmap savetxt to_csv to_excel "
-    "to_feather to_hdf to_parquet to_pickle to_sql tofile".split()  # noqa: SIM905 (read as a text)
+    "to_feather to_hdf to_parquet to_pickle to_sql tofile"
 )
-_FILES = frozenset(
-    "load save savez savez_compressed".split()  # noqa: SIM905 (read as a text)
-)
+_FILES = _words("load save savez savez_compressed")
 _FILE_MODULES = frozenset({"numpy", "torch"})
+_WATCHED = _FILES | {name.rpartition(".")[2] for name in _REMOVED}
 
 
 def lint_tree(
     tree: ast.Module, source: str, places: SourcePlaces, extra_imports: frozenset[str]
 ) -> tuple[frozenset[str], list[Diagnostic]]:
     """First names of imported modules, and the findings."""
-    nodes = list(ast.walk(tree))
-    imports = [n for n in nodes if isinstance(n, ast.Import | ast.ImportFrom)]
+    imports: list[ast.Import | ast.ImportFrom] = []
+    names: list[ast.Name] = []
+    attributes: list[ast.Attribute] = []
+    calls: list[ast.Call] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            names.append(node)
+        elif isinstance(node, ast.Attribute):
+            attributes.append(node)
+        elif isinstance(node, ast.Call):
+            calls.append(node)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            imports.append(node)
     found: list[Diagnostic] = []
     for statement in imports:
         found += _import(statement, places.of(statement), MODULES | extra_imports)
-    found += _Names(nodes, _bound_modules(imports), places).findings()
+    found += _names(names, calls, places)
+    found += _Attributes(_bound_modules(imports), places).findings(attributes)
     if not source.isascii():
         found += _strange_identifiers(source, places)
     roots = {_root(name) for statement in imports for name in _module_names(statement)}
@@ -165,43 +179,46 @@ def _bound_modules(imports: list[ast.Import | ast.ImportFrom]) -> dict[str, str]
     return bound
 
 
-class _Names:
-    """Names and attributes of one tree."""
-
-    def __init__(self, nodes: list[ast.AST], modules: dict[str, str], places: SourcePlaces) -> None:
-        self._nodes = nodes
-        self._modules = modules
-        self._places = places
-        # `getattr(x, "name")` and `super().__init__` are allowed as a whole: their inner nodes
-        # are passed over when their turn comes.
-        self._allowed = {id(part) for node in nodes for part in _allowed_parts(node)}
-
-    def findings(self) -> Iterator[Diagnostic]:
-        """MAML317 and MAML318 of names and attributes."""
-        for node in self._nodes:
-            if id(node) in self._allowed:
-                continue
-            if isinstance(node, ast.Name):
-                yield from self._name(node)
-            elif isinstance(node, ast.Attribute):
-                yield from self._attribute(node)
-
-    def _name(self, node: ast.Name) -> Iterator[Diagnostic]:
+def _names(
+    names: list[ast.Name], calls: list[ast.Call], places: SourcePlaces
+) -> Iterator[Diagnostic]:
+    # `getattr(x, "name")` is allowed as a whole, its first node nowhere else.
+    literal = {
+        id(call.func)
+        for call in calls
+        if _calls(call, _REFLECTION) and len(call.args) > 1 and _is_plain_name(call.args[1])
+    }
+    for node in names:
         if node.id in _NAMES:
-            yield forbidden(self._places.of(node), f"use of '{node.id}'")
-        elif node.id in _REFLECTION:
+            yield forbidden(places.of(node), f"use of '{node.id}'")
+        elif node.id in _REFLECTION and id(node) not in literal:
             yield forbidden(
-                self._places.of(node),
+                places.of(node),
                 f"'{node.id}' without a literal name",
                 "write the attribute's name as a text, without double underscores",
             )
 
+
+class _Attributes:
+    """Rules about what stands after a dot; `modules` are names that stand for modules."""
+
+    def __init__(self, modules: dict[str, str], places: SourcePlaces) -> None:
+        self._modules = modules
+        self._places = places
+
+    def findings(self, attributes: list[ast.Attribute]) -> Iterator[Diagnostic]:
+        """MAML317 and MAML318."""
+        for node in attributes:
+            if not _is_super_init(node):
+                yield from self._attribute(node)
+
     def _attribute(self, node: ast.Attribute) -> Iterator[Diagnostic]:
-        span = self._places.of_attribute(node)
         if _is_dunder(node.attr) or _is_file_attribute(node.attr):
-            yield forbidden(span, f"attribute '{node.attr}'")
+            yield forbidden(self._places.of_attribute(node), f"attribute '{node.attr}'")
             return
-        owner = self._dotted(node.value)
+        if node.attr not in _WATCHED:
+            return
+        span, owner = self._places.of_attribute(node), self._dotted(node.value)
         if node.attr in _FILES and _root(owner) in _FILE_MODULES:
             yield forbidden(span, f"use of '{owner}.{node.attr}'", "values arrive as inputs")
         elif f"{owner}.{node.attr}" in _REMOVED:
@@ -218,13 +235,8 @@ class _Names:
         return ".".join([self._modules[node.id], *reversed(names)])
 
 
-def _allowed_parts(node: ast.AST) -> Iterator[ast.AST]:
-    if _calls(node, _REFLECTION):
-        if len(node.args) > 1 and _is_plain_name(node.args[1]):
-            yield node.func
-    elif isinstance(node, ast.Attribute):
-        if node.attr == "__init__" and _calls(node.value, frozenset({"super"})):
-            yield node
+def _is_super_init(node: ast.Attribute) -> bool:
+    return node.attr == "__init__" and _calls(node.value, frozenset({"super"}))
 
 
 def _calls(node: ast.AST, names: frozenset[str]) -> TypeGuard[ast.Call]:

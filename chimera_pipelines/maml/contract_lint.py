@@ -154,13 +154,14 @@ def _output_schema(view: View, name: str) -> Schema | None:
 def _constant(view: View, reference: Reference) -> Iterator[Diagnostic]:
     if "context" in view.draft.unread:
         return
+    # A step that does not fit the value's kind (`.name` of a list) is in neither.
     value: Any = dict(view.draft.context)
     for step in reference.path:
-        known = range(len(value)) if isinstance(value, list) else value
-        if not isinstance(value, dict | list) or step not in known:
+        parts = dict(enumerate(value)) if isinstance(value, list) else value
+        if not isinstance(parts, dict) or step not in parts:
             yield _undeclared(reference, "Context has no such constant")
             return
-        value = value[step]
+        value = parts[step]
 
 
 def _undeclared(reference: Reference, why: str) -> Diagnostic:

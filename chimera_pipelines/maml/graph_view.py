@@ -19,6 +19,7 @@ class View:
         self.dependencies = dependencies
         self.kernels: Mapping[str, Kernel] = dependencies.kernels
         self.unread = dependencies.unread
+        self._touched = {path[:n] for path in self.unread for n in range(2, len(path) + 1)}
         self.final = graph.final_kernels(dependencies.kernels)
         self._sections = {section.name: section for section in reversed(draft.sections)}
 
@@ -28,13 +29,11 @@ class View:
 
     def is_read(self, kernel: Kernel, *path: str | int) -> bool:
         """Whether nothing was refused at a path of the kernel or around it."""
-        if not self.unread:
-            return True
         whole: Path = ("kernels", kernel.name, *path)
-        around = {whole[:n] for n in range(2, len(whole) + 1)}
+        around = [whole[:n] for n in range(2, len(whole) + 1)]
         if path:
-            around.add(("defaults", *path))
-        return not any(p in around or p[: len(whole)] == whole for p in self.unread)
+            around.append(("defaults", *path))
+        return whole not in self._touched and self.unread.isdisjoint(around)
 
     def value_at(self, kernel: Kernel, *path: str | int) -> Span:
         """Where a value of the kernel stands; its key where there is no Dependencies section."""
