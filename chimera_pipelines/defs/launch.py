@@ -173,10 +173,13 @@ def _materialised(event: dg.DagsterEvent) -> dict[str, Any]:
         n: v.value for n, v in event.step_materialization_data.materialization.metadata.items()
     }
     ticket = {
-        k.partition("/")[2] or "seq": v for k, v in shown.items() if k.split("/")[0] == "ticket"
+        "seq": shown["ticket"],
+        "signature_digest": shown["ticket/signature"],
+        **{name: shown[f"ticket/{name}"] for name in ("key", "timestamp", "root")},
     }
     checkpoint = {
-        k.partition("/")[2] or "id": v for k, v in shown.items() if k.split("/")[0] == "checkpoint"
+        "id": shown.get("checkpoint"),
+        **{name: shown.get(f"checkpoint/{name}") for name in ("bytes", "shares")},
     }
     keys = ("status", "head", "device", "incarnation", "attempts", "input_digest", "output_digest")
     return {

@@ -108,7 +108,7 @@ def _deserialize(
 def _middle(body: Body, suffix: str, pool: str | None, phase: Phase) -> dg.OpDefinition:
     @dg.op(name=f"{phase}{suffix}", required_resource_keys=REQUIRES, pool=pool)
     def middle(context: dg.OpExecutionContext, record: Any) -> Any:
-        def call(run: "Run", kernel: KernelSpec) -> Any:
+        def call(run: "Run", _: KernelSpec) -> Any:
             from chimera_pipelines.lifecycle import phases
 
             return getattr(phases, phase)(run, record)
@@ -128,7 +128,7 @@ def _feedback(body: Body, suffix: str, pool: str | None) -> dg.OpDefinition:
         pool=pool,
     )
     def feedback(context: dg.OpExecutionContext, record: Any) -> Iterator[Any]:
-        def call(run: "Run", kernel: KernelSpec) -> Any:
+        def call(run: "Run", _: KernelSpec) -> Any:
             from chimera_pipelines.lifecycle import phases
 
             return phases.feedback(run, record)
