@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,15 +12,13 @@ from chimera_pipelines.cli.terminal import Terminal, opened
 from chimera_pipelines.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from chimera_pipelines.ring.ring import Ring
+    from chimera_pipelines.ring.ring import CheckpointReport, Ring
 
 app = typer.Typer(
     help="List, verify and restore checkpoints.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-
-_NEEDED = 2
 
 
 @app.command("ls", epilog=options.example("chimera checkpoint ls"))
@@ -29,7 +27,7 @@ def ls(
 ) -> None:
     """List checkpoints and where their shares lie."""
     with opened(json=as_json, quiet=quiet, verbose=verbose) as terminal:
-        _show(terminal, _reports(_ring()))
+        _show(terminal, _ring().ls())
 
 
 @app.command("verify", epilog=options.example("chimera checkpoint verify"))
@@ -38,7 +36,7 @@ def verify(
 ) -> None:
     """Read every share. Exit 0: all good, 1: damaged but can be rebuilt, 9: beyond repair."""
     with opened(json=as_json, quiet=quiet, verbose=verbose) as terminal:
-        reports = _reports(_ring())
+        reports = _ring().verify()
         _show(terminal, reports)
         raise typer.Exit(int(code_of(reports)))
 
@@ -57,7 +55,7 @@ def restore(
     """Rebuild a checkpoint from its shares into a file; its digest is checked."""
     with opened(json=as_json, quiet=quiet, verbose=verbose) as terminal:
         ring = _ring()
-        whole = _find(content, [one["id"] for one in _reports(ring)])
+        whole = _find(content, [one.id for one in ring.ls()])
         data = ring.rebuild(whole)
         try:
             output.write_bytes(data)
@@ -75,12 +73,11 @@ def restore(
         terminal.say(f"{whole}: {len(data)} bytes in {output}")
 
 
-def code_of(reports: list[dict[str, Any]]) -> ExitCode:
+def code_of(reports: list[CheckpointReport]) -> ExitCode:
     """0 when every share is good, 1 when something is damaged, 9 when it is beyond repair."""
-    good = [sum(s["status"] == "ok" for s in one["shares"]) for one in reports]
-    if any(count < _NEEDED for count in good):
+    if not all(one.repairable for one in reports):
         return ExitCode.BEYOND_REPAIR
-    return ExitCode.OK if all(one["ok"] for one in reports) else ExitCode.KERNEL_FAILED
+    return ExitCode.OK if all(one.ok for one in reports) else ExitCode.KERNEL_FAILED
 
 
 def _ring() -> Ring:
@@ -88,10 +85,6 @@ def _ring() -> Ring:
     from chimera_pipelines.settings import settings
 
     return Ring(settings().root / "ring")
-
-
-def _reports(ring: Ring) -> list[dict[str, Any]]:
-    return [report.as_json() for report in ring.verify()]
 
 
 def _find(text: str, known: list[str]) -> str:
@@ -103,17 +96,18 @@ def _find(text: str, known: list[str]) -> str:
     raise UsageError("CHIM206", f"{problem} '{text}'", hint="chimera checkpoint ls")
 
 
-def _show(terminal: Terminal, reports: list[dict[str, Any]]) -> None:
+def _show(terminal: Terminal, reports: list[CheckpointReport]) -> None:
     if terminal.json:
-        terminal.emit({"schema": "chimera.checkpoints/1", "checkpoints": reports})
+        found = [one.as_json() for one in reports]
+        terminal.emit({"schema": "chimera.checkpoints/1", "checkpoints": found})
         return
     rows = [
         (
-            values.short(one["id"]),
-            str(one["document"]),
-            str(one["kernel"]),
-            values.size(one["bytes"]),
-            " ".join(f"{s['head']}:{s['status']}" for s in one["shares"]),
+            values.short(one.id),
+            one.document or "-",
+            one.kernel or "-",
+            values.size(one.bytes),
+            " ".join(f"{share.head}:{share.status}" for share in one.shares),
         )
         for one in reports
     ]

@@ -24,9 +24,9 @@ def test_a_page_without_a_marker_is_refused():
 
 def test_write_keeps_what_a_person_wrote(tmp_path):
     for name in reference.PAGES:
-        (tmp_path / name).write_text(f"# Mine\n{reference.MARKER}old")
+        (tmp_path / name).write_text(f"# Mine\n{reference.MARKER}stale")
     reference.write(tmp_path)
     text = (tmp_path / "cli.md").read_text("utf-8")
     assert text.startswith(f"# Mine\n{reference.MARKER}")
-    assert "old" not in text
+    assert "stale" not in text
     assert "chimera check" in text

@@ -22,7 +22,7 @@ def test_head_line_source_and_caret():
 
 
 def test_wide_and_combining_characters_keep_the_caret_under_the_place():
-    head, source, caret = shown("量子: x", Span.at(1, 5))
+    _, source, caret = shown("量子: x", Span.at(1, 5))
     assert source.index("x") + 2 == caret.index("^")
 
 

@@ -19,27 +19,40 @@ class TerminalStream(io.StringIO):
         return True
 
 
+def in_terminal(verb) -> None:
+    with opened(json=True) as terminal:
+        verb(terminal)
+
+
 def test_json_and_errors_go_to_their_streams(capsys):
-    with pytest.raises(typer.Exit) as ended, opened(json=True):
-        print("noise")
-        raise HistoryError("MAML803", "chain", where=Where("a.md", 3, 1), hint="look")
+    error = HistoryError("MAML803", "chain", where=Where("a.md", 3, 1), hint="look")
+
+    def verb(_):
+        print("noise")  # noqa: T201 - the noise of a library
+        raise error
+
+    with pytest.raises(typer.Exit) as ended:
+        in_terminal(verb)
     captured = capsys.readouterr()
     assert ended.value.exit_code == 8
-    error = json.loads(captured.out)["error"]
-    assert error == {
+    shown = json.loads(captured.out)["error"]
+    assert shown == {
         "code": "MAML803",
         "message": "chain",
         "where": {"file": "a.md", "line": 3, "column": 1},
         "hint": "look",
     }
     assert "noise" in captured.err
-    assert json.loads(captured.err.splitlines()[-1]) == error
+    assert json.loads(captured.err.splitlines()[-1]) == shown
 
 
 def test_a_result_that_was_written_is_not_followed_by_an_error_object(capsys):
-    with pytest.raises(typer.Exit), opened(json=True) as terminal:
+    def verb(terminal):
         terminal.emit({"schema": "x"})
         raise UsageError("CHIM201", "late")
+
+    with pytest.raises(typer.Exit):
+        in_terminal(verb)
     assert json.loads(capsys.readouterr().out) == {"schema": "x"}
 
 
@@ -76,10 +89,10 @@ def test_native_and_child_output_cannot_get_into_the_json():
     assert all(word in done.stderr for word in (b"native", b"child", b"python"))
 
 
-def test_two_json_objects_are_a_bug(capsys):
+def test_two_json_objects_are_a_bug():
+    terminal = Terminal(io.StringIO(), json=True, quiet=False, verbose=0)
+    terminal.emit({})
     with pytest.raises(AssertionError):
-        terminal = Terminal(io.StringIO(), json=True, quiet=False, verbose=0)
-        terminal.emit({})
         terminal.emit({})
 
 
