@@ -226,12 +226,11 @@ class Draft:
         return self.keys.signer(holder)
 
     def _announce(self, holder: str, new: str, old: str, *, bound: bool) -> None:
-        now = self.now_ns()
         if gateway_of(holder) != holder:
             signer = self._signer(gateway_of(holder))
         else:
             mine = [key for key in self.verifier.keys.get(old) if key.holder == holder]
-            if not mine or not mine[0].valid_at(now):
+            if not mine or not mine[0].valid_at(self.now_ns()):
                 # A revoked key cannot hand over. Unless a KEY entry bound the holder to it, the
                 # JWKS alone lets the new key sign.
                 if not bound:
@@ -242,7 +241,8 @@ class Draft:
                     hint="start a new history under a new document id",
                 )
             signer = self.keys.signer_of(mine[0])
-        self._sign("KEY", {"holder": holder, "new": new}, signer, now)
+        # The time is read last: the gateway's own KEY entry may just have taken a later one.
+        self._sign("KEY", {"holder": holder, "new": new}, signer, self.now_ns())
 
     def _sign(
         self, action: str, fields: Mapping[str, str], signer: StoredSigner, now: int

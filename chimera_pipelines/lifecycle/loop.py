@@ -1,7 +1,9 @@
 """Phase 5 of a kernel that is not reused: `post`, and the feedback loop back to phase 2.
 
 A loop is one invocation and one ticket. Pass n simulates with seed + n − 1; carried values replace
-inputs; reaching the limit is no failure (MAML.md §4, feedback).
+inputs; reaching the limit is no failure (MAML.md §4, feedback). What `post` returned wins over an
+input of the same name, but not over a carried one: that is the loop's own state, and a `post` that
+publishes it in another form must not change what the next pass starts from.
 """
 
 from __future__ import annotations
@@ -93,7 +95,9 @@ def _step(
     """Call the feedback block; returns the carried values and `done`."""
     block, file = kernel.feedback, run.document.path
     assert block is not None and block.entry is not None  # noqa: S101, PT018 - checked by the reader
-    names = {**available(run, kernel, invocation), **output, "iteration": invocation.iteration}
+    carry = list(kernel.options["feedback"]["carry"])
+    given = available(run, kernel, invocation)
+    names = {**given, **output, **{name: given[name] for name in carry}}
     chosen = calls.arguments(block, block.entry, names, file=file)
     arguments, attachments = calls.pack(chosen, run.services.store)
     assert isinstance(arguments, dict)  # noqa: S101 - pack keeps the outer object
@@ -103,7 +107,6 @@ def _step(
     )
     found = calls.returned(outcome, block, file=file, phase=Phase.FEEDBACK)
     value = calls.json_object(found.value, block, file=file, phase=Phase.FEEDBACK)
-    carry = list(kernel.options["feedback"]["carry"])
     if set(value) != {*carry, "done"} or not isinstance(value["done"], bool):
         raise KernelError(
             "MAML904",

@@ -129,10 +129,10 @@ def feedback(run: Run, before: Measured) -> Outcome:
     kernel, invocation = run.kernels[before.invocation.kernel], before.invocation
     with _phase(run, kernel, invocation, Phase.FEEDBACK) as clock:
         if invocation.reused is not None:
-            outcome = publish.reuse(run, kernel, invocation, clock.elapsed())
+            outcome = publish.reuse(run, kernel, invocation, clock.elapsed)
         else:
             result = loop.finish(run, kernel, invocation, before.payload, clock.left)
-            outcome = publish.publish(run, kernel, invocation, result, clock.elapsed())
+            outcome = publish.publish(run, kernel, invocation, result, clock.elapsed)
     run.release(kernel.name)
     return outcome
 

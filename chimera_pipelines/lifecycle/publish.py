@@ -6,7 +6,7 @@ that no ticket ever names what does not exist.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -24,7 +24,11 @@ from chimera_pipelines.ring.checkpoint import pack
 
 
 def publish(
-    run: Run, kernel: KernelSpec, invocation: Invocation, finished: Finished, elapsed_s: float
+    run: Run,
+    kernel: KernelSpec,
+    invocation: Invocation,
+    finished: Finished,
+    elapsed_s: Callable[[], float],
 ) -> Outcome:
     """Check, store, checkpoint and sign a new output.
 
@@ -40,18 +44,20 @@ def publish(
     _check_output(kernel, output, where)
     checkpoint = _checkpoint(run, kernel, text, finished.register)
     ticket = run.sign(invocation, "ok", content, finished.cuda_ns)
-    done = invocation.after(Phase.FEEDBACK, elapsed_s)
+    done = invocation.after(Phase.FEEDBACK, elapsed_s())
     return _outcome(done, "ok", content, output, ticket, checkpoint, finished)
 
 
-def reuse(run: Run, kernel: KernelSpec, invocation: Invocation, elapsed_s: float) -> Outcome:
+def reuse(
+    run: Run, kernel: KernelSpec, invocation: Invocation, elapsed_s: Callable[[], float]
+) -> Outcome:
     """Sign that an earlier output stands in; it is checkpointed again if its shares are gone."""
     content = str(invocation.reused)
     output = run.output(content)
     text = run.services.store.get(content)
     checkpoint = _checkpoint(run, kernel, text, None)
     ticket = run.sign(invocation, "reused", content, None)
-    done = invocation.after(Phase.FEEDBACK, elapsed_s)
+    done = invocation.after(Phase.FEEDBACK, elapsed_s())
     return _outcome(done, "reused", content, output, ticket, checkpoint, Finished({}))
 
 
