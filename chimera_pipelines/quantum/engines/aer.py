@@ -5,7 +5,7 @@ Strategy:
   that qubits start in |0> (amplitudes are set late). `transpile(qc, backend)` costs 150 ms because
   Aer rebuilds its target 136 times a call, the kept manager 1 ms (evidence/performance.md §2).
 * Programs are kept by structure. Angles are parameters, bound when a program runs; many rows of one
-  structure go through Aer in one call.
+  structure go through Aer in one call, by `parameter_binds` where that sees every parameter.
 * `enable_truncation=False`: Aer cuts qubits outside a light cone and then reads observables off
   the wrong qubit (§4). `multiplexer` is in no basis here: Aer segfaults on a bare one (§4).
 * A circuit that is unitary up to its final measurements becomes a state vector that the head keeps
@@ -27,7 +27,7 @@ from qiskit_aer import AerSimulator
 from chimera_pipelines.errors import KernelError
 from chimera_pipelines.phase import Phase
 from chimera_pipelines.quantum.embedding import Embedded
-from chimera_pipelines.quantum.engines.aer_program import AerProgram, pass_manager
+from chimera_pipelines.quantum.engines.aer_program import AerProgram, pass_manager, sees_parameters
 from chimera_pipelines.quantum.engines.choice import (
     MAX_EXACT_QUBITS,
     check_request,
@@ -111,12 +111,14 @@ class AerEngine:
         simulator = self._simulator(method, precision)
         if method == "stabilizer":
             body = lower(form.body)
-            return AerProgram(structure, method, to_qiskit(body), (), simulator)
+            return AerProgram(structure, method, to_qiskit(body), (), simulator, precision)
         parameters = tuple(Parameter(f"a{i:06d}") for i in range(len(form.angles)))
         circuit = to_qiskit(form.body, parameters)
         circuit.global_phase = 0.0
         compiled = pass_manager(method).run(circuit)
-        return AerProgram(structure, method, compiled, parameters, simulator)
+        return AerProgram(
+            structure, method, compiled, parameters, simulator, precision, sees_parameters(compiled)
+        )
 
     def _simulator(self, method: str, precision: str) -> AerSimulator:
         key = (method, precision)

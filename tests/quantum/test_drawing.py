@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import io
+
+from qiskit import QuantumCircuit
+
+from chimera_pipelines.quantum.drawing import depth, draw, draw_text, summary
+from chimera_pipelines.quantum.write import write_record
+from quantum.circuits import ghz, teleport
+
+
+def test_a_drawing_is_a_figure_outside_pyplot():
+    import matplotlib.pyplot as plt
+
+    before = plt.get_fignums()
+    buffer = io.BytesIO()
+    draw(write_record(teleport())).savefig(buffer, format="png")
+    assert buffer.getvalue().startswith(b"\x89PNG")
+    assert plt.get_fignums() == before
+
+
+def test_a_wide_circuit_is_summed_up():
+    figure = draw(write_record(ghz(60)))
+    assert not figure.axes
+    assert "60 qubits" in figure.texts[0].get_text()
+
+
+def test_the_summary_counts_operations_and_depth():
+    record = write_record(ghz(3))
+    assert summary(record).splitlines() == [
+        "3 qubits, 3 classical bits, depth 4",
+        "measure 3, cx 2, h 1, barrier 1",
+    ]
+
+
+def test_depth_of_parallel_gates_is_one():
+    circuit = QuantumCircuit(3)
+    circuit.h([0, 1, 2])
+    assert depth(write_record(circuit)) == 1
+
+
+def test_text_is_folded():
+    assert max(map(len, draw_text(write_record(ghz(12)), columns=60).splitlines())) <= 60
