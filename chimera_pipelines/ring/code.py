@@ -60,7 +60,7 @@ def encode(data: Bytes) -> tuple[memoryview, memoryview, memoryview, memoryview]
     return a.data.cast("B"), b.data.cast("B"), p.data.cast("B"), q.data.cast("B")
 
 
-def rebuild(shares: Mapping[int, Bytes], length: int) -> bytes:
+def rebuild(shares: Mapping[int, Bytes], length: int) -> memoryview:
     """The message of `length` bytes from two shares; of more, the two with the lowest numbers.
 
     Nothing is checked here but sizes: a wrong share gives a wrong message.
@@ -81,7 +81,7 @@ def rebuild(shares: Mapping[int, Bytes], length: int) -> bytes:
     first, second = sorted(given)[:NEEDED]
     message = np.empty(2 * size // _WORD, dtype=np.uint64)
     _solve(first, second, _words(given[first]), _words(given[second]), message)
-    return message.data.cast("B")[:length].tobytes()
+    return message.data.cast("B")[:length].toreadonly()
 
 
 def locate(shares: Mapping[int, Bytes], length: int) -> frozenset[int]:
@@ -106,7 +106,7 @@ def locate(shares: Mapping[int, Bytes], length: int) -> frozenset[int]:
 
 
 def _agree(
-    shares: Mapping[int, Bytes], messages: Mapping[tuple[int, ...], bytes], trusted: Iterable[int]
+    shares: Mapping[int, Bytes], messages: Mapping[tuple[int, ...], Bytes], trusted: Iterable[int]
 ) -> bool:
     """Whether every share of `trusted` is what the first two of them make it."""
     first, second, *_ = trusted

@@ -245,7 +245,8 @@ class Ring:
         for pair in _shuffled(list(combinations(sorted(good), NEEDED))):
             lengths = {good[index].header.length for index in pair}
             if len(lengths) == 1:
-                blob = rebuild({index: good[index].data for index in pair}, lengths.pop())
+                shares = {index: good[index].data for index in pair}
+                blob = rebuild(shares, lengths.pop()).tobytes()
                 if sha256(blob) == checkpoint:
                     return blob
         return None
