@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from chimera_pipelines.errors import UsageError
+from chimera_pipelines.maml import history_file
+from chimera_pipelines.maml.history import parse_history
+from chimera_pipelines.maml.history_file import HistoryFile, read_history, sidecar_path
+
+BODY = b"---\nid: x\n---\n## Intent\nBell.\n"
+ID, OTHER = "urn:uuid:0d9f6a52-2f43-4c6e-9a53-5d2c1f6a7b10", "urn:uuid:" + "1" * 28 + "22222222"
+
+
+def note(text: str) -> bytes:
+    return f"- 2026-08-01T09:00:00Z: [NOTE] {text}\n".encode()
+
+
+@pytest.fixture
+def document(tmp_path):
+    path = tmp_path / "documents" / "bell.maml.md"
+    path.parent.mkdir()
+    path.write_bytes(BODY)
+    return path
+
+
+def append(path: Path, *texts: str, sidecar: Path | None = None) -> None:
+    with HistoryFile(path, sidecar=sidecar).locked() as history:
+        history.append([note(text) for text in texts])
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"a\n", b"a\n\n## History\n\n+"),
+        (b"a", b"a\n\n## History\n\n+"),
+        (b"a\n\n", b"a\n\n## History\n\n+"),
+        (b"a\r\n", b"a\r\n\n## History\n\n+"),
+        (b"a\r\n\r\n", b"a\r\n\r\n## History\n\n+"),
+        (b"", b"## History\n\n+"),
+        (b"a\n\n## History", b"a\n\n## History\n\n+"),
+        (b"a\n\n## History\n", b"a\n\n## History\n\n+"),
+        (b"a\n\n## History\n\n\n\n", b"a\n\n## History\n\n+"),
+        (b"a\n\n## History\n\n- e\n", b"a\n\n## History\n\n- e\n+"),
+        (b"a\n\n## History\n- e\n\n\n", b"a\n\n## History\n- e\n+"),
+        (b"a\r\n## History\r\n\r\n- e\r\n\r\n", b"a\r\n## History\r\n\r\n- e\r\n+"),
+    ],
+)
+def test_entries_go_to_the_end(before, after):
+    assert history_file.with_entries(before, [b"+"]) == after
+
+
+def test_appending_only_adds(document):
+    append(document, "one")
+    first = document.read_bytes()
+    assert first == BODY + b"\n## History\n\n" + note("one")
+    append(document, "two", "three")
+    assert document.read_bytes() == first + note("two") + note("three")
+    assert [path.name for path in document.parent.iterdir()] == ["bell.maml.md"]
+
+
+def test_two_writes_under_one_lock(document):
+    with HistoryFile(document).locked() as history:
+        history.append([note("one")])
+        history.append([note("two")])
+    assert [entry.text for entry in parse_history(document.read_bytes())] == ["one", "two"]
+
+
+def test_a_link_stays_a_link(document, tmp_path):
+    link = tmp_path / "link.maml.md"
+    link.symlink_to(document)
+    append(link, "one")
+    assert link.is_symlink()
+    assert b"one" in document.read_bytes()
+
+
+def test_a_document_that_someone_replaced_meanwhile_is_not_overwritten(document):
+    with HistoryFile(document).locked() as history:
+        edited = document.with_name("edited")
+        edited.write_bytes(b"an author's work")
+        edited.replace(document)
+        with pytest.raises(UsageError, match="someone else") as raised:
+            history.append([note("one")])
+    assert raised.value.code == "CHIM225"
+    assert document.read_bytes() == b"an author's work"
+
+
+def test_a_document_that_is_not_there_is_a_usage_error(tmp_path):
+    with (
+        pytest.raises(UsageError, match="cannot open") as raised,
+        HistoryFile(tmp_path / "x").locked(),
+    ):
+        pass
+    assert raised.value.exit_code == 2
+
+
+@pytest.mark.parametrize("made_read_only", ["file", "folder"])
+def test_a_read_only_document_gets_a_sidecar(document, tmp_path, made_read_only):
+    append(document, "one")
+    whole = document.read_bytes()
+    sidecar = sidecar_path(tmp_path / "home", document, ID, claim=True)
+    (document if made_read_only == "file" else document.parent).chmod(0o555)
+    try:
+        assert not history_file.is_writable(document)
+        append(document, "two", sidecar=sidecar)
+        assert document.read_bytes() == whole
+        assert sidecar == tmp_path / "home" / "bell.history.md"
+        assert sidecar.read_bytes() == b"## History\n\n" + note("two")
+        found = read_history(document, whole, sidecar)
+        assert [entry.text for part in found.parts for entry in part.entries] == ["one", "two"]
+    finally:
+        document.parent.chmod(0o755)
+    document.chmod(0o644)
+    append(document, "three", sidecar=sidecar)
+    assert document.read_bytes() == whole
+    assert sidecar.read_bytes().endswith(note("three"))
+
+
+def test_documents_of_one_name_have_sidecars_of_their_own(tmp_path):
+    home = tmp_path / "home"
+    first = sidecar_path(home, Path("/a/bell.maml.md"), ID, claim=True)
+    second = sidecar_path(home, Path("/b/bell.maml.md"), OTHER, claim=True)
+    assert (first.name, second.name) == ("bell.history.md", "bell-22222222.history.md")
+    assert sidecar_path(home, Path("/c/bell.maml.md"), ID) == first
+
+
+def archived(path: Path, first: bytes) -> str:
+    with HistoryFile(path).locked() as history:
+        name = history.archive()
+        history.restart([first])
+        return name
+
+
+def test_archives_hold_the_entries_byte_for_byte_and_are_read_first(document):
+    append(document, "one", "two")
+    name = archived(document, note("archive 1"))
+    assert name == "bell.history-1.md"
+    assert document.with_name(name).read_bytes() == note("one") + note("two")
+    assert document.read_bytes() == BODY + b"\n## History\n\n" + note("archive 1")
+    append(document, "three")
+    assert archived(document, note("archive 2")) == "bell.history-2.md"
+    assert document.with_name("bell.history-2.md").read_bytes() == note("archive 1") + note("three")
+
+
+def test_an_archive_left_by_a_crash_is_taken_again(document):
+    append(document, "one")
+    with HistoryFile(document).locked() as history:
+        assert history.archive() == "bell.history-1.md"
+    with HistoryFile(document).locked() as history:
+        assert history.archive() == "bell.history-1.md"
+    append(document, "two")
+    with HistoryFile(document).locked() as history:
+        assert history.archive() == "bell.history-2.md"
+
+
+def test_an_archive_name_fits_its_field():
+    assert history_file.archive_stem("My Bell (2).maml.md") == "My_Bell_2_"
+    assert history_file.archive_stem("bell.history.md") == "bell"
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from chimera_pipelines.maml.history_file import HistoryFile
+path, name, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+file = HistoryFile(path)
+for n in range(count):
+    with file.locked() as history:
+        text = f"{name} {n} " + "x" * 1500
+        history.append([f"- 2026-08-01T09:00:00Z: [NOTE] {text}\\n".encode()])
+    print(n, flush=True)
+"""
+
+
+def writer(path: Path, name: str, count: int) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, path, name, str(count)], stdout=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.slow
+def test_a_killed_writer_loses_no_earlier_entry_and_leaves_no_half_one(document):
+    rng = random.Random(8)
+    kept: list[bytes] = []
+    for turn in range(25):
+        running = writer(document, f"turn{turn}", 10_000)
+        assert running.stdout.readline() == "0\n"
+        time.sleep(rng.random() * 0.05)
+        running.kill()
+        said = len(running.communicate()[0].split()) + 1
+        data = document.read_bytes()
+        assert data.startswith(BODY + b"\n## History\n\n")
+        entries = parse_history(data)
+        assert not any(entry.problem for entry in entries)
+        raw = [entry.raw for entry in entries]
+        assert raw[: len(kept)] == kept
+        mine = [entry.text.split()[:2] for entry in entries[len(kept) :]]
+        assert mine == [[f"turn{turn}", str(n)] for n in range(len(mine))]
+        # What it told was durable; one more may be, that it had no time to tell.
+        assert said <= len(mine) <= said + 1
+        kept = raw
+
+
+def test_two_processes_at_once_lose_nothing(document):
+    running = [writer(document, name, 40) for name in ("a", "b")]
+    for process in running:
+        process.communicate(timeout=120)
+    assert [process.returncode for process in running] == [0, 0]
+    texts = [entry.text.split()[:2] for entry in parse_history(document.read_bytes())]
+    for name in ("a", "b"):
+        assert [n for who, n in texts if who == name] == [str(n) for n in range(40)]
+    assert len(os.listdir(document.parent)) == 1
