@@ -140,7 +140,10 @@ def test_codes_depend_on_the_kind_of_block(dialect, code):
 
 def test_a_bomb_does_not_expand():
     lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
-    lines += [f"{b}: &{b} [{', '.join(['*' + a] * 9)}]" for a, b in zip("abcdefgh", "bcdefghi")]
+    lines += [
+        f"{b}: &{b} [{', '.join(['*' + a] * 9)}]"
+        for a, b in zip("abcdefgh", "bcdefghi", strict=True)
+    ]
     result = read("\n".join(lines))
     assert result.errors
     assert len(json.dumps(result.value)) < 1000
