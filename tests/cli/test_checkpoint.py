@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from chimera_pipelines.ring.ring import Ring
+
+
+@pytest.fixture
+def stored(home):
+    """A ring with two checkpoints; the id of the first."""
+    ring = Ring(home / "ring")
+    first = ring.store(b"first" * 100, document="d", kernel="a", media="text/plain")
+    ring.store(b"second", document="d", kernel="b", media="text/plain")
+    return first.id
+
+
+def lose(home, *heads: str) -> None:
+    for head in heads:
+        shutil.rmtree(home / "ring" / head)
+        (home / "ring" / head).mkdir()
+
+
+def test_json_shape(chimera, stored):
+    for verb in ("ls", "verify"):
+        called = chimera("checkpoint", verb, "--json")
+        assert called.code == 0
+        assert called.json["schema"] == "chimera.checkpoints/1"
+        one = next(c for c in called.json["checkpoints"] if c["id"] == stored)
+        assert set(one) >= {"id", "document", "kernel", "bytes", "ok", "shares"}
+        assert (one["document"], one["kernel"], one["ok"]) == ("d", "a", True)
+        assert [share["head"] for share in one["shares"]] == [
+            "HEAD_1",
+            "HEAD_2",
+            "HEAD_3",
+            "HEAD_4",
+        ]
+        assert all({"head", "index", "status"} <= set(share) for share in one["shares"])
+
+
+def test_an_empty_ring_is_fine(chimera):
+    called = chimera("checkpoint", "verify", "--json")
+    assert called.code == 0
+    assert called.json["checkpoints"] == []
+
+
+def test_damage_is_1_and_beyond_repair_9(chimera, home, stored):
+    lose(home, "HEAD_1", "HEAD_3")
+    called = chimera("checkpoint", "verify", "--json")
+    assert called.code == 1
+    gone = {
+        share["head"]
+        for one in called.json["checkpoints"]
+        for share in one["shares"]
+        if share["status"] == "missing"
+    }
+    assert gone == {"HEAD_1", "HEAD_3"}
+    assert "HEAD_1:missing" in chimera("checkpoint", "ls").out
+    lose(home, "HEAD_2")
+    assert chimera("checkpoint", "verify").code == 9
+
+
+def test_restore_from_two_shares(chimera, home, stored, tmp_path):
+    lose(home, "HEAD_2", "HEAD_4")
+    out = tmp_path / "out.bin"
+    begin = stored.removeprefix("sha256:")[:10]
+    called = chimera("checkpoint", "restore", begin, "-o", out, "--json")
+    assert called.code == 0, called.err
+    assert called.json["schema"] == "chimera.restored/1"
+    assert called.json["id"] == stored
+    assert out.read_bytes() == b"first" * 100
+
+
+def test_restore_beyond_repair_is_9_and_writes_nothing(chimera, home, stored, tmp_path):
+    lose(home, "HEAD_1", "HEAD_2", "HEAD_4")
+    out = tmp_path / "out.bin"
+    called = chimera("checkpoint", "restore", stored, "-o", out, "--json")
+    assert called.code == 9
+    assert not out.exists()
+
+
+def test_restore_of_nothing_or_of_several_is_usage(chimera, stored, tmp_path):
+    for begin in ("0" * 64, ""):
+        called = chimera("checkpoint", "restore", begin, "-o", tmp_path / "x", "--json")
+        assert called.code == 2
+        assert called.json["error"]["code"] == "CHIM206"
