@@ -19,7 +19,7 @@ def said(body):
         (HEAD + CODE + SCHEMA + "\n## History\n\n" + NOTE, []),
         (HEAD + CODE + SCHEMA + "\n## History", []),
         (HEAD + CODE + SCHEMA + "## History\n" + NOTE + "## History\n" + NOTE,
-         [("MAML304", 23, 1)]),
+         [("MAML304", 22, 1)]),
         (HEAD + CODE + SCHEMA + "## History\n" + NOTE + "## Notes\n" + "free\n",
          [("MAML304", 24, 1)]),
         (HEAD + SCHEMA + "## History\n\n" + CODE, [("MAML304", 19, 1)]),
