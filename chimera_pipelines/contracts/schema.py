@@ -26,6 +26,7 @@ from chimera_pipelines.contracts.ecma_pattern import (
     translate,
 )
 from chimera_pipelines.contracts.formats import FORMATS
+from chimera_pipelines.contracts.keywords import TYPES, plainly_valid
 from chimera_pipelines.contracts.reach import may_meet as may_meet  # noqa: PLC0414 - public here
 from chimera_pipelines.contracts.reach import (
     property_declared as property_declared,  # noqa: PLC0414 - public here
@@ -92,16 +93,20 @@ def check_schema(schema: object) -> list[SchemaProblem]:
 @lru_cache(maxsize=512)
 def _checked(text: bytes) -> tuple[SchemaProblem, ...]:
     schema = json.loads(text)
-    errors = Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema)
-    # Each vocabulary of the metaschema says the same of one value: keep the first.
-    refused = {problem.path: problem for problem in map(_keyword_problem, reversed(list(errors)))}
-    problems = list(refused.values())
+    problems = [] if plainly_valid(schema) else _refused_keywords(schema)
     if not problems:
         whole = root(schema)
         problems = [problem for place in walk(whole) for problem in _profile_problems(place)]
         if not problems:
             problems = list(_endless(whole))
     return tuple(problems)
+
+
+def _refused_keywords(schema: object) -> list[SchemaProblem]:
+    errors = Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema)
+    # Each vocabulary of the metaschema says the same of one value: keep the first.
+    found = {problem.path: problem for problem in map(_keyword_problem, reversed(list(errors)))}
+    return list(found.values())
 
 
 def _keyword_problem(error: ValidationError) -> SchemaProblem:
@@ -113,17 +118,16 @@ def _keyword_problem(error: ValidationError) -> SchemaProblem:
 
 
 def _type_problem(path: Path, value: object) -> SchemaProblem:
-    known = {"array", "boolean", "integer", "null", "number", "object", "string"}
     if isinstance(value, list):
         for index, name in enumerate(value):
-            if not isinstance(name, str) or name not in known:
+            if not isinstance(name, str) or name not in TYPES:
                 return _type_problem((*path, index), name)
         return SchemaProblem(path, "'type' is empty or names a type twice")
     instead = _PYTHON_NAMES.get(value) if isinstance(value, str) else None
     return SchemaProblem(
         path,
         f"'{value}' is no JSON Schema type",
-        f"write '{instead}'" if instead else f"one of {', '.join(sorted(known))}",
+        f"write '{instead}'" if instead else f"one of {', '.join(sorted(TYPES))}",
     )
 
 
