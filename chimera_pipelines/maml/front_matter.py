@@ -17,7 +17,8 @@ from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.maml.diagnostics import Diagnostic, Severity, Span
 from chimera_pipelines.maml.document import Path, Places
 from chimera_pipelines.maml.profile_schema import Finding, findings
-from chimera_pipelines.maml.yaml_subset import FRONT_DEPTH, YamlResult, load_mapping
+from chimera_pipelines.maml.yaml_result import YamlResult
+from chimera_pipelines.maml.yaml_subset import FRONT_DEPTH, load_mapping
 
 _PLACEHOLDER = re.compile(r"\[(?=[A-Z0-9]*_)[A-Z][A-Z0-9_]*\]|xxxxxxxx-|urn:uuid:\.\.\.")
 _TOP: Final = Span.at(1, 1)

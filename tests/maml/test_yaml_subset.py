@@ -124,20 +124,6 @@ def test_an_end_that_comes_too_early_is_placed_inside_the_block():
     assert problem.span.line == 6
 
 
-@pytest.mark.parametrize(
-    ("dialect", "code"),
-    [
-        ("front", "MAML205"),
-        ("context", "MAML205"),
-        ("dependencies", "MAML402"),
-        ("schema", "MAML501"),
-    ],
-)
-def test_codes_depend_on_the_kind_of_block(dialect, code):
-    (problem,) = read("a: &x 1", dialect=dialect).problems
-    assert problem.code == code
-
-
 def test_a_bomb_does_not_expand():
     lines = ["a: &a [x, x, x, x, x, x, x, x, x]"]
     lines += [
