@@ -25,6 +25,7 @@ _SYSTEM = (
     "/etc/alternatives",
     "/sys/devices/system/cpu",
 )
+_PACKAGE_FOLDERS = ("site-packages", "dist-packages")
 _LINKED = ("/lib", "/lib64", "/lib32")
 PROC_FILES = ("/proc/cpuinfo", "/proc/meminfo", "/proc/self/cgroup")
 """What libraries choose instructions and memory limits by; nothing about other processes."""
@@ -39,6 +40,7 @@ def readable() -> tuple[str, ...]:
         wanted |= {f"{prefix}/{part}" for part in ("lib", "lib64", "pyvenv.cfg")}
     wanted |= {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     wanted |= set(site.getsitepackages())
+    wanted |= {entry for entry in sys.path if Path(entry).name in _PACKAGE_FOLDERS}
     wanted |= _interpreters()
     wanted.add(str(Path(chimera_pipelines.__file__).parent))
     found = {form for path in wanted for form in _forms(path)}

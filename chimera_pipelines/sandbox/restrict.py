@@ -82,10 +82,10 @@ def _drop_privileges(order: Order) -> list[str]:
     if order.uid is not None:
         privileges.become(order.uid)
         layers = ["uid of its own"]
-    elif order.tier is Tier.BUBBLEWRAP:
-        layers = []
+    elif os.geteuid() == 0:
+        layers = ["root without capabilities"]
     else:
-        layers = ["root without capabilities" if os.geteuid() == 0 else "uid of the caller"]
+        layers = [] if order.tier is Tier.BUBBLEWRAP else ["uid of the caller"]
     privileges.drop_capabilities()
     privileges.forbid_new_privileges()
     privileges.die_with_parent()
