@@ -127,7 +127,9 @@ def compile_plan(document: Document) -> Plan:
     """
     _refuse_errors(document)
     dependencies = document.dependencies
-    assert dependencies is not None  # noqa: S101 - a document without errors has a graph
+    if dependencies is None or not dependencies.kernels:
+        where = Where(document.path)
+        raise DocumentError("MAML301", "the document has no kernel to run", where=where)
     kernels = list(dependencies.kernels.values())
     number = {kernel.name: index for index, kernel in enumerate(kernels)}
     edges = [(number[p], number[k.name]) for k in kernels for p in k.producers]
