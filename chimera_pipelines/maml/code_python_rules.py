@@ -1,4 +1,4 @@
-"""Imports and names that blocks may not use (MAML.md §4; MAML317 and MAML318).
+"""Imports and names that blocks may not use (MAML.md §4; MAML317 to MAML319).
 
 For readers and honest mistakes: the boundary is the sandbox. One pass over the tree sorts its
 nodes; which names stand for modules must be known before attributes are judged.
@@ -49,6 +49,8 @@ _ATTRIBUTES = _words(
 )
 _FILES = _words("load save savez savez_compressed")
 _FILE_MODULES = frozenset({"numpy", "torch"})
+_QISKIT = frozenset({"qiskit.circuit"})
+_BARE_GATES = frozenset({"Gate", "ControlledGate", "Instruction"})
 _WATCHED = _FILES | {name.rpartition(".")[2] for name in _REMOVED}
 
 
@@ -73,7 +75,10 @@ def lint_tree(
     for statement in imports:
         found += _import(statement, places.of(statement), MODULES | extra_imports)
     found += _names(names, calls, places)
-    found += _Attributes(_bound_modules(imports), places).findings(attributes)
+    bound = _bound_modules(imports)
+    found += _Attributes(bound, places).findings(attributes)
+    if not any(node.attr == "definition" for node in attributes):
+        found += _opaque_gates(calls, bound, places)
     if not source.isascii():
         found += _strange_identifiers(source, places)
     roots = {_root(name) for statement in imports for name in _module_names(statement)}
@@ -199,6 +204,33 @@ def _names(
             )
 
 
+def _opaque_gates(
+    calls: list[ast.Call], bound: dict[str, str], places: SourcePlaces
+) -> Iterator[Diagnostic]:
+    """MAML319 as far as the text tells: a bare `Gate(name, …)` without a definition."""
+    for node in calls:
+        called = _dotted(node.func, bound)
+        if _is_within(called, _QISKIT) and called.rpartition(".")[2] in _BARE_GATES:
+            yield Diagnostic(
+                "MAML319",
+                Severity.ERROR,
+                places.of(node),
+                f"'{called.rpartition('.')[2]}' without a definition is opaque",
+                "set its 'definition', or write the gates it stands for",
+            )
+
+
+def _dotted(node: ast.expr, bound: dict[str, str]) -> str:
+    """`numpy.random` for `np.random`; empty when it does not start at an imported name."""
+    names: list[str] = []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name) or node.id not in bound:
+        return ""
+    return ".".join([bound[node.id], *reversed(names)])
+
+
 class _Attributes:
     """Rules about what stands after a dot; `modules` are names that stand for modules."""
 
@@ -218,21 +250,11 @@ class _Attributes:
             return
         if node.attr not in _WATCHED:
             return
-        span, owner = self._places.of_attribute(node), self._dotted(node.value)
+        span, owner = self._places.of_attribute(node), _dotted(node.value, self._modules)
         if node.attr in _FILES and _root(owner) in _FILE_MODULES:
             yield forbidden(span, f"use of '{owner}.{node.attr}'", "values arrive as inputs")
         elif f"{owner}.{node.attr}" in _REMOVED:
             yield _removed(span, [node.attr])
-
-    def _dotted(self, node: ast.expr) -> str:
-        """`numpy.random` for `np.random`; empty when it does not start at a module's name."""
-        names: list[str] = []
-        while isinstance(node, ast.Attribute):
-            names.append(node.attr)
-            node = node.value
-        if not isinstance(node, ast.Name) or node.id not in self._modules:
-            return ""
-        return ".".join([self._modules[node.id], *reversed(names)])
 
 
 def _is_super_init(node: ast.Attribute) -> bool:

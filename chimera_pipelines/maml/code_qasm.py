@@ -33,6 +33,7 @@ _STANDARD: Final = {
 }
 _VERSION = re.compile(r"3(\.[0-9]+)?")
 _DEPTH_MESSAGE = "nested too deeply"
+_LONGEST_MESSAGE = 120
 
 
 class _SyntaxError(Exception):
@@ -43,10 +44,10 @@ class _SyntaxError(Exception):
 
 def inspect_qasm(block: Block) -> tuple[CodeFacts, list[Diagnostic]]:
     """Facts and findings of a qasm block."""
-    if not block.source.strip():
-        return UNPARSED, [no_entry(block, "no program", "declare qubits and apply gates")]
     try:
         program = _parse(block.source)
+        if program is None:
+            return UNPARSED, [no_entry(block, "no program", "declare qubits and apply gates")]
         checked = _Program(block, program)
         found = list(checked.findings())
     except _SyntaxError as error:
@@ -59,7 +60,8 @@ def inspect_qasm(block: Block) -> tuple[CodeFacts, list[Diagnostic]]:
     return facts, found
 
 
-def _parse(source: str) -> ast.Program:
+def _parse(source: str) -> ast.Program | None:
+    """The tree; None for a source of spaces and comments alone, which the visitor cannot read."""
     # The parser's own names for ANTLR's classes: untyped, and not exported on purpose.
     parsing: Any = importlib.import_module("openqasm3.parser")
 
@@ -67,14 +69,18 @@ def _parse(source: str) -> ast.Program:
         def syntaxError(  # noqa: N802 (ANTLR's name)
             self, _recognizer: Any, _symbol: Any, line: int, column: int, message: str, _error: Any
         ) -> None:
-            raise _SyntaxError(line, column + 1, message.replace("\n", " "))
+            shown = message.partition(" expecting {")[0].replace("\n", " ")
+            raise _SyntaxError(line, column + 1, shown[:_LONGEST_MESSAGE])
 
     # `openqasm3.parse` does the same but writes to stderr and loses the line.
     lexer = parsing.qasm3Lexer(parsing.InputStream(source))
-    parser = parsing.qasm3Parser(parsing.CommonTokenStream(lexer))
+    stream = parsing.CommonTokenStream(lexer)
+    parser = parsing.qasm3Parser(stream)
     for part in (lexer, parser):
         part.removeErrorListeners()
         part.addErrorListener(Raise())
+    if stream.LA(1) == -1:
+        return None
     try:
         program: ast.Program = parsing.QASMNodeVisitor().visitProgram(parser.program())
     except parsing.QASM3ParsingError as error:

@@ -25,7 +25,7 @@ from chimera_pipelines.maml.document import (
     Reference,
     Section,
 )
-from chimera_pipelines.maml.identifiers import RESERVED
+from chimera_pipelines.maml.identifiers import RESERVED, SUPPLIED_WORDS
 from chimera_pipelines.maml.kernel_reader import KernelReader, asked_names
 from chimera_pipelines.maml.timing import cron_problem, start_problem, timezone_problem
 from chimera_pipelines.maml.yaml_subset import load_mapping
@@ -85,7 +85,7 @@ def _in_document_order(
     above: tuple[str, ...] = ()
     for name, block in blocks.items():
         span = block.fence.span
-        bound = [asked for asked in asked_names(block) if asked in run_inputs]
+        bound = [asked for asked in asked_names(block) if asked in run_inputs - SUPPLIED_WORDS]
         kernels[name] = Kernel(
             name=name,
             block=name,
