@@ -1,4 +1,4 @@
-"""The attacks of spikes/sandbox as blocks: `run()` returns the error of each attempt, or `through`."""
+"""Attacks of spikes/sandbox as blocks: `run()` gives the error of each attempt, or `through`."""
 
 from __future__ import annotations
 
@@ -145,7 +145,8 @@ def run():
 """
 GAIN_ROOT = """
 def run():
-    return [attempt(lambda: os.setresuid(0, 0, 0)), attempt(lambda: os.execv("/usr/bin/su", ["su"])),
+    return [attempt(lambda: os.setresuid(0, 0, 0)),
+            attempt(lambda: os.execv("/usr/bin/su", ["su"])),
             raw(319, b"name", 0), raw(15739)]
 """
 START_PROGRAM = "def run(): subprocess.run(['/usr/bin/true'])"

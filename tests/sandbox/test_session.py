@@ -32,7 +32,13 @@ from .conftest import SHORT, run_once
 
 
 def test_one_session_serves_many_calls(any_tier: Tier, limits: Limits) -> None:
-    source = "count = 0\ndef run(x, y=2):\n    global count\n    count += 1\n    return {'n': count, 's': x + y}\n"
+    source = (
+        "count = 0\n"
+        "def run(x, y=2):\n"
+        "    global count\n"
+        "    count += 1\n"
+        "    return {'n': count, 's': x + y}\n"
+    )
     with Session(any_tier, limits) as session:
         assert session.load("a", source) == Returned(None)
         assert session.call("a", "run", {"x": 1}) == Returned({"n": 1, "s": 3})
@@ -82,7 +88,11 @@ def test_prints_are_kept_apart_from_the_protocol(any_tier: Tier, limits: Limits)
 
 
 def test_errors_are_placed_in_the_block(any_tier: Tier, limits: Limits) -> None:
-    source = "import json\n\ndef inner(text):\n    é = 1; return json.loads(text)\n\ndef run():\n    return inner('[')\n"
+    source = (
+        "import json\n\n"
+        "def inner(text):\n    é = 1; return json.loads(text)\n\n"
+        "def run():\n    return inner('[')\n"
+    )
     with Session(any_tier, limits) as session:
         session.load("b", source, filename="x.maml.md", first_line=40)
         outcome = session.call("b", "run", {})
@@ -193,6 +203,8 @@ def run():
             pass
     time.sleep(20)
 """
+BAD_PLACE = """{'id': 2, 'attachments': [], 'outcome': 'raised', 'kind': 'E', 'message': 'm',
+                'frames': [['b', 'f', -1, 2, 's']]}"""
 VALID = '{"outcome": "returned", "value": 1, "attachments": [], "id": %d}'
 
 
@@ -205,8 +217,7 @@ VALID = '{"outcome": "returned", "value": 1, "attachments": [], "id": %d}'
         "frame([])",
         "frame({'id': 2, 'attachments': []})",
         "frame({'id': 2, 'attachments': [], 'outcome': 'raised', 'kind': 1})",
-        "frame({'id': 2, 'attachments': [], 'outcome': 'raised', 'kind': 'E', 'message': 'm',"
-        " 'frames': [['b', 'f', -1, 2, 's']]})",
+        f"frame({BAD_PLACE})",
         "struct.pack('>4sIQ', b'CHF1', 300000, 0) + b'[' * 300000",
     ],
 )
