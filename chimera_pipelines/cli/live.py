@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from chimera_pipelines.cli.terminal import Terminal, colours
+from chimera_pipelines.cli.terminal import Terminal
 from chimera_pipelines.phase import PHASES, Phase
 
 if TYPE_CHECKING:
@@ -25,12 +25,10 @@ def watching(terminal: Terminal, plan: Plan, partition: str | None) -> Iterator[
     if not terminal.live:
         yield _lines(terminal, title)
         return
-    import sys
-
     from rich.console import Console
     from rich.live import Live
 
-    console = Console(stderr=True, no_color=not colours(sys.stderr))
+    console = Console(stderr=True)
     board = Board(title, [kernel.name for kernel in plan.kernels])
     with Live(get_renderable=board.render, console=console, refresh_per_second=8, transient=True):
         yield board.watch

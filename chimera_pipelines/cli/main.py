@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -27,7 +26,7 @@ from chimera_pipelines.cli import (
     verify,
 )
 from chimera_pipelines.cli import run as run_verb
-from chimera_pipelines.cli.terminal import opened
+from chimera_pipelines.cli.terminal import BROKEN_PIPE, abandon_output, opened
 from chimera_pipelines.errors import ExitCode, UsageError
 
 app = typer.Typer(
@@ -114,7 +113,6 @@ def run() -> None:
         code = main(sys.argv[1:])
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader of our output went away; nothing of what is left can be written.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 141
+        abandon_output()
+        code = BROKEN_PIPE
     sys.exit(code)

@@ -21,6 +21,8 @@ import typer
 from chimera_pipelines.errors import ChimeraError, ExitCode
 
 INTERNAL_CODE = "CHIM299"
+# What a shell reports of a process that SIGPIPE ended.
+BROKEN_PIPE = 141
 
 _STYLES = {"error": "31;1", "warning": "33", "info": "36", "ok": "32", "dim": "2", "bold": "1"}
 
@@ -44,7 +46,7 @@ class Terminal:
     @property
     def live(self) -> bool:
         """Whether stderr is a terminal that a moving view may be drawn on."""
-        return not self.quiet and _is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
+        return not self.quiet and colours(sys.stderr) and os.environ.get("TERM") != "dumb"
 
     def emit(self, value: Mapping[str, Any]) -> None:
         """Write the verb's JSON object; the last act of a verb with `--json`."""
@@ -129,8 +131,11 @@ def opened(*, json: bool, quiet: bool = False, verbose: int = 0) -> Iterator[Ter
         terminal = Terminal(out, json=json, quiet=quiet, verbose=verbose)
         try:
             yield terminal
-        except (typer.Exit, typer.Abort, typer.TyperException, KeyboardInterrupt, BrokenPipeError):
+        except (typer.Exit, typer.Abort, typer.TyperException, KeyboardInterrupt):
             raise
+        except BrokenPipeError:
+            abandon_output()
+            raise typer.Exit(BROKEN_PIPE) from None
         except ChimeraError as error:
             _report(terminal, error)
             raise typer.Exit(int(error.exit_code)) from None
@@ -139,6 +144,13 @@ def opened(*, json: bool, quiet: bool = False, verbose: int = 0) -> Iterator[Ter
                 traceback.print_exc()
             _report(terminal, _internal(error))
             raise typer.Exit(int(ExitCode.INTERNAL)) from None
+
+
+def abandon_output() -> None:
+    """Turn stdout to nowhere: its reader has gone, and what is buffered can reach nobody."""
+    descriptor = _descriptor(sys.stdout)
+    if descriptor is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 def _report(terminal: Terminal, error: ChimeraError) -> None:

@@ -112,6 +112,35 @@ def test_colours_only_on_a_terminal_without_no_color(monkeypatch):
     assert shown.paint("error", "x") == "x"
 
 
+def test_a_live_view_needs_a_terminal_that_wants_colours(monkeypatch):
+    monkeypatch.setattr("sys.stderr", TerminalStream())
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    loud = Terminal(io.StringIO(), json=True, quiet=False, verbose=0)
+    quiet = Terminal(io.StringIO(), json=True, quiet=True, verbose=0)
+    assert loud.live
+    assert not quiet.live
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not loud.live
+
+
+def test_a_reader_that_goes_away_ends_the_verb_quietly():
+    script = (
+        "import sys\n"
+        "from chimera_pipelines.cli import main as module\n"
+        "sys.argv = ['chimera', 'explain', 'MAML101']\n"
+        "module.run()\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    child.stdout.close()
+    _, err = child.communicate()
+    assert child.returncode == 141
+    assert err == b""
+
+
 def test_error_text_has_code_place_hint_and_where_to_read_more():
     error = UsageError("CHIM202", "cannot read 'a'", where=Where("a", 1, 2), hint="try b")
     assert error_text(error).splitlines() == [
