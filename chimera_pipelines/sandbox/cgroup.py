@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 from chimera_pipelines.sandbox.limits import Limits
@@ -26,6 +27,7 @@ _LIMIT_FILES = (
     "memory.limit_in_bytes",
     "memory.max",
 )
+_STALE_S = 60.0
 _numbers = itertools.count()
 
 
@@ -137,7 +139,18 @@ def _version_2(name: str, values: dict[str, str]) -> list[Path]:
     return []
 
 
+@lru_cache(maxsize=8)
+def _sweep(parent: Path) -> None:
+    """Remove, once a process, the empty groups of processes that were killed before they could."""
+    for folder in parent.glob("chimera-*-*"):
+        with suppress(OSError):
+            stale = time.time() - folder.stat().st_mtime > _STALE_S
+            if stale and not Path("/proc", folder.name.split("-")[1]).exists():
+                folder.rmdir()  # refused while a process is in it
+
+
 def _make(folder: Path, values: dict[str, str]) -> bool:
+    _sweep(folder.parent)
     try:
         folder.mkdir()
     except OSError:

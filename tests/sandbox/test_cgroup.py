@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,15 @@ def test_no_group_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert group.join == []
     assert group.facts == "no cgroup is writable"
     group.close()
+
+
+def test_groups_of_the_killed_are_swept(tmp_path: Path) -> None:
+    old, young, used = (tmp_path / f"chimera-{2**22 + n}-0" for n in range(3))
+    mine, other = tmp_path / f"chimera-{os.getpid()}-0", tmp_path / "elsewhere"
+    for folder in (old, young, used, mine, other):
+        folder.mkdir()
+    (used / "busy").touch()
+    for folder in (old, used, mine, other):
+        os.utime(folder, (0, 0))
+    cgroup._sweep(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([young, used, mine, other])
