@@ -82,12 +82,13 @@ def _fill(
             condition = _condition(step.condition, outer)
             orelse = bodies[1] if step.orelse else None
             op: Instruction = IfElseOp(condition, bodies[0], orelse)
-            circuit.append(op, outer.qubits, outer.clbits)
+            circuit.append(op, outer.qubits, outer.clbits, copy=False)
             continue
         circuit.append(
             to_instruction(step, source),
             [outer.qubits[i] for i in step.qubits],
             [outer.clbits[i] for i in step.clbits],
+            copy=False,
         )
 
 

@@ -21,12 +21,14 @@ from numpy.typing import NDArray
 from chimera_pipelines.errors import KernelError
 from chimera_pipelines.phase import Phase
 from chimera_pipelines.quantum.measurement import NEGLIGIBLE
-from chimera_pipelines.quantum.observables import Basis, Observable, estimate
+from chimera_pipelines.quantum.observables import Basis, Observable, Term, estimate
 
 State = NDArray[np.complexfloating]
 
 BLOCK = 1 << 12
 CHUNK = 1 << 20
+SIGN_CHUNK = 1 << 12  # temporaries of 64 KiB stay below the size that malloc maps anew each time
+SIGN_ROWS = 64
 MAX_OUTCOMES = 1 << 20
 
 
@@ -119,20 +121,39 @@ def _marginal(state: State, qubits: list[int]) -> NDArray[np.float64]:
 def expectation(state: State, observable: Observable) -> float:
     """⟨state|O|state⟩ ÷ ⟨state|state⟩, exact but for rounding."""
     norm = math.fsum(float(weights(part).sum()) for _, part in _chunks(state))
-    total: list[float] = []
-    by_flip: dict[int, list[tuple[float, int, int]]] = {}
+    by_flip: dict[int, list[Term]] = {}
     for term in observable.terms:
-        turns = (term.x & term.z).bit_count() & 3
-        by_flip.setdefault(term.x, []).append((term.coefficient, term.z, turns))
+        by_flip.setdefault(term.x, []).append(term)
+    total: list[float] = []
     for flip, terms in by_flip.items():
-        for start, part in _chunks(state):
-            index = np.arange(start, start + part.size)
-            overlap = part.astype(np.complex128) * state[index ^ flip].conj()
-            for coefficient, sign, turns in terms:
-                odd = (np.bitwise_count(index & sign) & 1).astype(bool)
-                value = complex(overlap[~odd].sum() - overlap[odd].sum()) * 1j**turns
-                total.append(coefficient * value.real)
+        for start in range(0, len(terms), SIGN_ROWS):
+            batch = terms[start : start + SIGN_ROWS]
+            sums = _signed_overlaps(state, flip, [term.z for term in batch])
+            turns = [1j ** ((term.x & term.z).bit_count() & 3) for term in batch]
+            total += [
+                term.coefficient * (complex(value) * turn).real
+                for term, value, turn in zip(batch, sums, turns, strict=True)
+            ]
     return math.fsum(total) / norm
+
+
+def _signed_overlaps(state: State, flip: int, masks: list[int]) -> NDArray[np.complex128]:
+    """Σ_i conj(state[i ^ flip]) · (−1)^|i ∧ mask| · state[i] for each mask; shape (masks,).
+
+    Signs split into those of the low bits, the same in every chunk, and one of the high bits.
+    """
+    size = min(SIGN_CHUNK, state.size)
+    low = np.arange(size)
+    partner = low ^ (flip & (size - 1))
+    signs = np.stack([1.0 - 2.0 * (np.bitwise_count(low & mask) & 1) for mask in masks])
+    sums = np.zeros(len(masks), dtype=np.complex128)
+    for start in range(0, state.size, size):
+        part = state[start : start + size].astype(np.complex128)
+        there = start ^ (flip & ~(size - 1))
+        overlap = part * state[there : there + size][partner].conj()
+        found = signs @ overlap.real + (1j * (signs @ overlap.imag) if flip else 0.0)
+        sums += found * [-1.0 if (start & mask).bit_count() & 1 else 1.0 for mask in masks]
+    return sums
 
 
 def sampled_expectation(

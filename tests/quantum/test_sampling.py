@@ -65,6 +65,15 @@ def test_expectation_agrees_with_qiskit():
         assert sampling.expectation(state.data, observable) == pytest.approx(expected, abs=1e-12)
 
 
+def test_expectation_over_several_chunks_agrees_with_qiskit(monkeypatch):
+    monkeypatch.setattr(sampling, "SIGN_CHUNK", 4)
+    monkeypatch.setattr(sampling, "SIGN_ROWS", 2)
+    state = random_statevector(32, seed=9)
+    expected = state.expectation_value(SparsePauliOp.from_list(list(STRINGS.items()))).real
+    found = sampling.expectation(state.data, Observable.from_json(STRINGS, 5))
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
 def test_sampled_expectation_spends_shots_for_each_basis():
     """Standard error at most 6 · sum|c| / sqrt(shots): false failure below 1e-8."""
     observable = Observable.from_json(STRINGS, 5)
