@@ -14,7 +14,7 @@ from threading import Lock
 from typing import Any, ClassVar, TypeAlias
 
 from chimera_pipelines.digest import JSONValue
-from chimera_pipelines.errors import ChimeraError, ExitCode, KernelError
+from chimera_pipelines.errors import ChimeraError, ExitCode, KernelError, Where
 from chimera_pipelines.lifecycle import phases
 from chimera_pipelines.lifecycle.records import Outcome
 from chimera_pipelines.lifecycle.run import Run
@@ -201,14 +201,19 @@ class _Scheduler:
         for kernel in waiting:
             ended = [self.reports[p] for p in kernel.producers if p in self.reports]
             if self.stopped or any(report.outcome is None for report in ended):
-                self.reports[kernel.name] = KernelReport(kernel, "skipped")
-                self.watch(kernel.name, None, None)
+                self._skip(kernel, None)
+            elif self.run.left_s() <= 0.0:
+                self._skip(kernel, _time_up(self.plan))
             elif len(ended) == len(kernel.producers):
                 running[pool.submit(self._kernel, kernel)] = kernel
                 self._warm_dependents(kernel)
             else:
                 still.append(kernel)
         return still
+
+    def _skip(self, kernel: KernelSpec, error: ChimeraError | None) -> None:
+        self.reports[kernel.name] = KernelReport(kernel, "skipped", error=error)
+        self.watch(kernel.name, None, None)
 
     def _end(self, kernel: KernelSpec, future: Future[KernelReport]) -> None:
         report = future.result()
@@ -235,12 +240,12 @@ class _Scheduler:
         attempt = 1
         while True:
             try:
-                self._check_deadline(kernel)
                 outcome = phases.run_kernel(
                     self.run, kernel, upstream, attempt=attempt, watch=self.watch
                 )
             except KernelError as error:
-                if not error.retryable or attempt > kernel.retries or self.stopped:
+                over = self.stopped or self.run.left_s() <= 0.0
+                if not error.retryable or attempt > kernel.retries or over:
                     return KernelReport(kernel, "failed", error=error, attempts=attempt)
                 attempt += 1
             except ChimeraError as error:
@@ -248,12 +253,11 @@ class _Scheduler:
             else:
                 return KernelReport(kernel, str(outcome.status), outcome, attempts=attempt)
 
-    def _check_deadline(self, kernel: KernelSpec) -> None:
-        limit = self.plan.document.timeout_s
-        if limit is not None and time.monotonic() - self.run.started > limit:
-            self.stopped = True
-            raise KernelError(
-                "MAML902",
-                f"timeout_seconds of {limit:g} s for the whole run is over before '{kernel.name}'",
-                hint="raise timeout_seconds in the front matter",
-            )
+
+def _time_up(plan: Plan) -> KernelError:
+    return KernelError(
+        "MAML902",
+        f"timeout_seconds of {plan.document.timeout_s:g} s was over before it could start",
+        where=Where(plan.document.path),
+        hint="raise timeout_seconds in the front matter",
+    )

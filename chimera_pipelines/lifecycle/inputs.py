@@ -131,9 +131,9 @@ def _follow(reference: InputReference, document: DocumentSpec, sources: Sources)
 def _walk(value: JSONValue, path: tuple[str | int, ...], text: str, where: Where) -> JSONValue:
     for step in path:
         shown = text + (f"[{step}]" if isinstance(step, int) else f".{step}")
-        if isinstance(step, int) and isinstance(value, list) and step < len(value):
+        if isinstance(step, int) and isinstance(value, list) and step < len(value):  # noqa: SIM114
             value = value[step]
-        elif isinstance(step, str) and isinstance(value, dict) and step in value:  # noqa: SIM114
+        elif isinstance(step, str) and isinstance(value, dict) and step in value:
             value = value[step]
         else:
             has = sorted(value) if isinstance(value, dict) else type(value).__name__

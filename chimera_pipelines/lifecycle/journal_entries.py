@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chimera_pipelines.digest import sha256
-from chimera_pipelines.errors import HistoryError, RefusedError, UsageError
+from chimera_pipelines.errors import HistoryError, RefusedError, SettingsError, UsageError
 from chimera_pipelines.ledger.ledger import TicketRow
 from chimera_pipelines.maml.history import (
     Entry,
@@ -268,6 +268,12 @@ class Draft:
         last = self.verifier.judged[-1] if self.verifier.judged else None
         if last is not None and last.entry is entry and last.code is not None:
             message = self.verifier.problems[-1].message
+            if last.code == "MAML802":
+                raise SettingsError(
+                    "CHIM224",
+                    f"the signature provider made a bad signature: {message}",
+                    hint="set CHIMERA_SIGNATURE_PROVIDER=cryptography and report it",
+                )
             raise HistoryError(last.code, f"a new {entry.action} does not verify: {message}")
         self.entries.append(entry)
 

@@ -36,8 +36,9 @@ _R = TypeVar("_R")
 
 @dataclass(slots=True)
 class _Clock:
-    """Wall clock of one phase: `left()` is what the attempt may still take, in seconds."""
+    """Wall clock of one phase: `left()` is what attempt and run may still take, in seconds."""
 
+    run: Run
     kernel: KernelSpec
     spent_s: float
     started: float
@@ -46,7 +47,8 @@ class _Clock:
         return time.monotonic() - self.started
 
     def left(self) -> float:
-        return max(0.0, self.kernel.timeout_s - self.spent_s - self.elapsed())
+        attempt = self.kernel.timeout_s - self.spent_s - self.elapsed()
+        return max(0.0, min(attempt, self.run.left_s()))
 
 
 def deserialize(
@@ -176,7 +178,7 @@ _LANGUAGES = {
 
 @contextmanager
 def _phase(run: Run, kernel: KernelSpec, invocation: Invocation, phase: Phase) -> Iterator[_Clock]:
-    clock = _Clock(kernel, invocation.spent_s, time.monotonic())
+    clock = _Clock(run, kernel, invocation.spent_s, time.monotonic())
     with telemetry.span(telemetry.PHASE_SPAN, kernel=kernel.name, phase=phase, run=run.run_id):
         try:
             _check_time(kernel, run, phase, clock)
@@ -203,12 +205,14 @@ def _failed(
 
 def _check_time(kernel: KernelSpec, run: Run, phase: Phase, clock: _Clock) -> None:
     if clock.left() <= 0.0:
+        whole = run.left_s() <= 0.0
+        limit = f"timeout_seconds of {run.document.timeout_s:g} s" if whole else None
         raise KernelError(
             "MAML902",
-            f"timeout of {kernel.timeout_s:g} s",
+            limit or f"timeout of {kernel.timeout_s:g} s",
             phase=phase,
             where=Where(run.document.path, kernel.line, kernel.column),
-            hint="raise the kernel's timeout",
+            hint="raise it in the front matter" if whole else "raise the kernel's timeout",
         )
 
 

@@ -7,6 +7,7 @@ in the records, the content store, the ring, the ledger and the History.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -85,6 +86,11 @@ class Run:
             journal.note("SANDBOX", f"run {self.run_id} uses tier process: {why}")
         heads = sorted({head for kernel in self.kernels.values() for head in kernel.heads})
         return journal.grant(self.run_id, settings.principal, heads, settings.grant_hours)
+
+    def left_s(self) -> float:
+        """Seconds until the document's `timeout_seconds` is over, in this process; or infinity."""
+        limit = self.document.timeout_s
+        return math.inf if limit is None else limit - (time.monotonic() - self.started)
 
     def head(self, name: str) -> Head:
         """The head `name`."""

@@ -23,7 +23,8 @@ def test_colons_in_texts_comments_and_casts_are_no_parameters() -> None:
 
 
 def test_types_of_results() -> None:
-    query = """SELECT DATE '2026-07-01' AS d, TIME '01:02:03' AS t, TIMESTAMP '2026-07-01 01:02:03' AS s,
+    query = """SELECT DATE '2026-07-01' AS d, TIME '01:02:03' AS t,
+        TIMESTAMP '2026-07-01 01:02:03' AS s,
         TIMESTAMPTZ '2026-07-01 03:02:03+02' AS z, 1.50::DECIMAL(4,2) AS m, 3::DECIMAL(4,0) AS w,
         [1, 2] AS l, {'a': 1.5::DOUBLE} AS o, NULL AS n, true AS b"""
     assert select(query, {}, {})["rows"] == [

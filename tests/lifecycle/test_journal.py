@@ -7,11 +7,12 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from chimera_pipelines.errors import HistoryError, RefusedError, UsageError
+from chimera_pipelines.errors import HistoryError, RefusedError, SettingsError, UsageError
 from chimera_pipelines.ledger.ledger import Ledger
 from chimera_pipelines.lifecycle import journal as journal_module
 from chimera_pipelines.lifecycle.journal import Journal, TicketFields, history_parts
@@ -468,3 +469,19 @@ def test_a_process_killed_while_it_signs_leaves_a_history_that_verifies(place):
         place.journal().ticket(fields())
         assert place.verify().tickets == before.tickets + 1
         place.ledger.verify_chain()
+
+
+def test_a_bad_signature_is_found_before_it_is_appended(place, monkeypatch):
+    journal = place.journal()
+    journal.grant(RUN, ANA, ["HEAD_1"], 1)
+    whole = place.document.read_bytes()
+    good = place.keys.signer(HEAD)
+    bad = replace(good, _sign=lambda message: good.sign(message + b"!"))
+    with monkeypatch.context() as patch:
+        patch.setattr(place.keys, "signer", lambda _holder: bad)
+        with pytest.raises(SettingsError) as raised:
+            journal.ticket(fields())
+    assert raised.value.code == "CHIM224"
+    assert place.document.read_bytes() == whole
+    journal.ticket(fields())
+    assert place.verify().problems == ()
