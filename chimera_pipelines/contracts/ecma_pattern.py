@@ -4,13 +4,20 @@ The two dialects differ where it matters for a contract: `$` is the very end of 
 before a last line feed, `\d` and `\w` are ASCII, `.` stops at four line ends, `[]` matches nothing.
 A pattern is therefore rewritten, piece by piece; what ECMA does not know (`\A`, `(?P<n>…)`, inline
 flags) is refused instead of being taken for something else.
+
+An author's patterns judge values that the author's kernels made, in the gateway's process: a search
+must not take exponential time. So it runs on Rust's linear-time engine wherever that knows the
+pattern; look-around and back references, which no such engine has, are left to Python's.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from functools import lru_cache
+
+from pydantic_core import SchemaError, SchemaValidator, core_schema
 
 _SPACE = "\\t\\n\\v\\f\\r \\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff"
 _CLASSES = {"d": "0-9", "w": "A-Za-z0-9_", "s": _SPACE}
@@ -20,6 +27,8 @@ _NAMED = re.compile(r"\(\?<([A-Za-z_$][\w$]*)>")
 _ESCAPED_CODE = re.compile(r"x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1,6})\}")
 _BACK_REFERENCE = re.compile(r"k<([A-Za-z_]\w*)>|([1-9][0-9]?)")
 _LONG_REPEAT = re.compile(r"\{(\d+)(?:,(\d*))?\}")
+# Python's own \B does not hold in an empty string (before 3.14), ECMA's does.
+_BOUNDARIES = {"b": r"(?a:\b)", "B": r"(?!(?a:\b))"}
 MAX_REPEAT = 65_535
 
 
@@ -38,6 +47,25 @@ def compile_pattern(text: str) -> re.Pattern[str]:
         return re.compile(translate(text))
     except (re.error, OverflowError, RecursionError) as error:
         raise PatternSyntaxError(str(error)) from None
+
+
+@lru_cache(maxsize=1024)
+def searcher(text: str) -> Callable[[str], bool]:
+    """A function that says whether the pattern is found in a string, in linear time if it can.
+
+    Raises:
+        PatternSyntaxError: the text is no pattern.
+    """
+    compiled = compile_pattern(text)
+    source = compiled.pattern.replace("\\Z", "\\z").replace("(?a:", "(?-u:")
+    # Rust reads `--` in a class as set difference, ECMA and Python as part of a range.
+    if "--" not in source:
+        try:
+            core = core_schema.str_schema(pattern=source, regex_engine="rust-regex", strict=True)
+            return SchemaValidator(core).isinstance_python
+        except SchemaError:
+            pass
+    return lambda value: compiled.search(value) is not None
 
 
 def translate(text: str) -> str:
@@ -117,8 +145,8 @@ def _one_letter(char: str, at: int, *, in_class: bool) -> str:
         return re.escape(char)
     if in_class and char == "b":
         return "\\x08"
-    if not in_class and char in {"b", "B"}:
-        return f"(?a:\\{char})"
+    if not in_class and char in _BOUNDARIES:
+        return _BOUNDARIES[char]
     raise PatternSyntaxError(f"unknown escape '\\{char}' at position {at - 1}")
 
 
@@ -144,7 +172,9 @@ def _character_class(text: str, at: int) -> tuple[str, int]:
         if text[at] == "\\":
             piece, at = _escape(text, at + 1, in_class=True)
         else:
-            piece, at = ("\\" + text[at] if text[at] in "[&~|" else text[at]), at + 1
+            # A hyphen that begins a class, or ends a range, stands for itself.
+            literal = text[at] in "[&~|" or (text[at] == "-" and out[-1] in {"[", "[^", "-"})
+            piece, at = ("\\" + text[at] if literal else text[at]), at + 1
         out.append(piece)
     if at >= len(text):
         raise PatternSyntaxError("a class '[' is not closed")

@@ -23,6 +23,7 @@ from referencing import Registry
 from chimera_pipelines.contracts.ecma_pattern import (
     PatternSyntaxError,
     compile_pattern,
+    searcher,
     translate,
 )
 from chimera_pipelines.contracts.formats import FORMATS
@@ -221,7 +222,7 @@ def _pattern(
     validator: Any, pattern: str, instance: object, schema: Schema
 ) -> Iterator[ValidationError]:
     del validator, schema
-    if isinstance(instance, str) and not compile_pattern(pattern).search(instance):
+    if isinstance(instance, str) and not searcher(pattern)(instance):
         yield ValidationError(f"{instance!r} does not match '{pattern}'")
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from chimera_pipelines.contracts.ecma_pattern import (
     PatternSyntaxError,
     compile_pattern,
+    searcher,
     translate,
 )
 
@@ -38,11 +39,15 @@ from chimera_pipelines.contracts.ecma_pattern import (
         (r"^(?!.*\.\.)[a-z.]+$", "a..b", False),
         (r"^[$.]$", "$", True),
         (r"\0", "\x00", True),
+        ("^[+--]$", ",", True),
+        ("^[--/]$", ".", True),
+        ("^[^--/]$", ".", False),
         ("a{2}", "aa", True),
     ],
 )
 def test_patterns_mean_what_ecma_says(pattern: str, text: str, found: bool) -> None:
     assert (compile_pattern(pattern).search(text) is not None) is found
+    assert searcher(pattern)(text) is found
 
 
 @pytest.mark.parametrize("text", [r"\Z", r"\A", "(?i)a", "(?P<a>b)", "(?>a)", "a*+", "{", "a{x}"])
@@ -69,3 +74,40 @@ def test_any_text_compiles_or_is_refused(text: str) -> None:
 def test_an_escaped_text_finds_itself_whole(text: str) -> None:
     written = "".join(f"\\u{{{ord(c):x}}}" for c in text)
     assert compile_pattern(f"^{written}$").fullmatch(text)
+
+
+_parts = st.sampled_from(
+    [
+        *(
+            "a",
+            "b",
+            ".",
+            "^",
+            "$",
+            r"\d",
+            r"\W",
+            r"\s",
+            r"\b",
+            r"\B",
+            "[ab]",
+            "[^a]",
+            r"[\W]",
+            "[+--]",
+        ),
+        *("[]", "[^]", "(?:", ")", "|", "*", "+?", "{1,2}", "(?=a)", r"[\D-]", r"\u{62}", "é", " "),
+    ]
+)
+
+
+@given(st.lists(_parts, max_size=6).map("".join), st.text("ab1- +\nAéٳ\u2028_", max_size=6))
+def test_both_engines_agree(pattern: str, text: str) -> None:
+    try:
+        compiled = compile_pattern(pattern)
+    except PatternSyntaxError:
+        return
+    assert searcher(pattern)(text) is (compiled.search(text) is not None)
+
+
+def test_a_search_that_would_take_ages_in_python_ends() -> None:
+    assert not searcher("^(a+)+$")("a" * 5000 + "b")
+    assert not searcher(r"^(\w+\s?)*$")("word " * 1000 + "!")
