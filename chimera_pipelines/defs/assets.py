@@ -13,7 +13,7 @@ import dagster as dg
 
 from chimera_pipelines.defs.ledger_asset import ledger_asset
 from chimera_pipelines.defs.ops import CHECK_OUTPUT, Body, PhaseOps, phase_ops, run_phase, tags_of
-from chimera_pipelines.defs.project import MamlProject, Prepared, PreparedPlan
+from chimera_pipelines.defs.project import MamlProject, Prepared, PreparedPlan, remember
 from chimera_pipelines.defs.translator import SEPARATOR, TICKET_CHECK, ChimeraTranslator
 from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.lifecycle.spec import KernelSpec
@@ -68,6 +68,7 @@ def document_assets(
     prepared: PreparedPlan, translator: ChimeraTranslator, body: Body = run_phase
 ) -> list[dg.AssetsDefinition]:
     """The assets of one document: its kernels in topological order, then its ledger."""
+    remember(prepared)
     plan = prepared.plan
     partitions = translator.get_partitions_def(plan)
     kernels = [

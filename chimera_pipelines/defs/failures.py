@@ -22,7 +22,7 @@ def error_metadata(error: ChimeraError) -> dict[str, Any]:
     if error.hint:
         found["hint"] = error.hint
     if isinstance(error, KernelError):
-        found["phase"] = error.phase
+        found["phase"] = str(error.phase)
     return found
 
 

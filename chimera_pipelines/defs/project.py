@@ -7,7 +7,6 @@ location: it comes back as a `BadDocument` that says what is wrong and becomes a
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +55,23 @@ def plan_store() -> Path:
     return settings().root / "plans"
 
 
-@lru_cache(maxsize=256)
+# A plan's digest leaves out where its document lies, and a stored plan says where it lay when it was
+# stored. Whoever has made assets of it in this process knows better.
+_known: dict[str, Plan] = {}
+
+
+def remember(prepared: PreparedPlan) -> None:
+    """Let `stored_plan` find this very plan, with the place of its document."""
+    _known[prepared.digest] = prepared.plan
+
+
 def stored_plan(digest: str) -> Plan:
     """A prepared plan by its digest.
 
     Raises:
         FileNotFoundError: the plan was never prepared under this `CHIMERA_HOME`.
     """
-    return read_plan(digest, plan_store())
+    return _known[digest] if digest in _known else read_plan(digest, plan_store())
 
 
 @dataclass(frozen=True, slots=True)

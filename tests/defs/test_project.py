@@ -1,6 +1,8 @@
 import pytest
 
+from chimera_pipelines.defs.assets import document_assets
 from chimera_pipelines.defs.project import MamlProject, plan_store, stored_plan
+from chimera_pipelines.defs.translator import ChimeraTranslator
 
 
 def test_plans_are_stored_by_digest_and_read_back(write, chain):
@@ -8,6 +10,17 @@ def test_plans_are_stored_by_digest_and_read_back(write, chain):
     (found,) = MamlProject().prepare().plans
     assert stored_plan(found.digest) == found.plan
     assert (plan_store() / f"{found.digest.removeprefix('sha256:')}.json").exists()
+
+
+def test_the_document_lies_where_the_location_found_it(home, write, chain, tmp_path):
+    """One text under two folders is one plan; its History belongs to the file in use."""
+    write("a.maml.md", chain())
+    MamlProject().prepare()
+    other = tmp_path / "moved"
+    (home / "documents").rename(other)
+    (found,) = MamlProject(other).prepare().plans
+    document_assets(found, ChimeraTranslator())
+    assert stored_plan(found.digest).document.path == str(other / "a.maml.md")
 
 
 def test_a_bad_document_is_told_and_leaves_the_others(write, chain):
