@@ -20,7 +20,17 @@ from functools import lru_cache
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
 _SPACE = "\\t\\n\\v\\f\\r \\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000\\ufeff"
+_NO_SPACE = (
+    "\\x00-\\x08\\x0e-\\x1f!-\\x9f\\xa1-\\u167f\\u1681-\\u1fff\\u200b-\\u2027\\u202a-\\u202e"
+    "\\u2030-\\u205e\\u2060-\\u2fff\\u3001-\\ufefe\\uff00-\\U0010ffff"
+)
 _CLASSES = {"d": "0-9", "w": "A-Za-z0-9_", "s": _SPACE}
+# What \D, \W and \S add to a class: ranges, since a class cannot hold a negated class.
+_OTHERS = {
+    "d": "\\x00-/:-\\U0010ffff",
+    "w": "\\x00-/:-@\\[-\\^`{-\\U0010ffff",
+    "s": _NO_SPACE,
+}
 _KEPT = frozenset("tnvfr0")
 _GROUPS = ("(?:", "(?=", "(?!", "(?<=", "(?<!")
 _NAMED = re.compile(r"\(\?<([A-Za-z_$][\w$]*)>")
@@ -156,10 +166,7 @@ def _shorthand(char: str, *, in_class: bool) -> str:
         return members if in_class else f"[{members}]"
     if not in_class:
         return f"[^{members}]"
-    # A negated set inside a class has no spelling of its own but Python's, ASCII for \D and \W.
-    if char == "S":
-        raise PatternSyntaxError("'\\S' inside a class is not supported; write [^\\s]")
-    return {"D": "\\x00-/:-\\U0010ffff", "W": "\\x00-/:-@\\[-\\^`{-\\U0010ffff"}[char]
+    return _OTHERS[char.lower()]
 
 
 def _character_class(text: str, at: int) -> tuple[str, int]:

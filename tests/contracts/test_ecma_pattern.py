@@ -39,6 +39,8 @@ from chimera_pipelines.contracts.ecma_pattern import (
         (r"^(?!.*\.\.)[a-z.]+$", "a..b", False),
         (r"^[$.]$", "$", True),
         (r"\0", "\x00", True),
+        (r"^[\s\S]$", "\n", True),
+        (r"^[\S]$", "\u3000", False),
         ("^[+--]$", ",", True),
         ("^[--/]$", ".", True),
         ("^[^--/]$", ".", False),
@@ -111,3 +113,10 @@ def test_both_engines_agree(pattern: str, text: str) -> None:
 def test_a_search_that_would_take_ages_in_python_ends() -> None:
     assert not searcher("^(a+)+$")("a" * 5000 + "b")
     assert not searcher(r"^(\w+\s?)*$")("word " * 1000 + "!")
+
+
+@pytest.mark.parametrize("letter", ["d", "w", "s"])
+def test_a_shorthand_and_its_negation_split_all_characters(letter: str) -> None:
+    inside, outside = (compile_pattern(f"[\\{c}]").search for c in (letter, letter.upper()))
+    for point in [*range(0x3100), *range(0xFE00, 0x10100), 0x10FFFF]:
+        assert (inside(chr(point)) is None) is (outside(chr(point)) is not None)
