@@ -1,9 +1,10 @@
 """ML-DSA (FIPS 204): who signs and who verifies.
 
 Private keys are 32-byte FIPS 204 seeds, the one form that both providers can load. Signatures are
-made by liboqs where its library is present, else by pyca/cryptography; all are verified by
-pyca/cryptography, a liboqs one before it is handed out: liboqs is faster, but by its own words not
-for production, so the other stays the second opinion (evidence/security.md §1).
+made by liboqs where its library is present, else by pyca/cryptography. All are verified by
+pyca/cryptography, also our own before they are appended (lifecycle/journal_entries.py): liboqs is
+faster, but by its own words not for production, so the other stays the second opinion
+(evidence/security.md §1).
 
 A bare `import oqs` without its library clones and builds it from the network and then ends the
 process. `_import_liboqs` is the only place that imports it.
@@ -97,7 +98,7 @@ class CryptographyProvider:
 
 
 class LiboqsProvider:
-    """liboqs through liboqs-python; every signature is checked by pyca/cryptography."""
+    """liboqs through liboqs-python, for keys about which pyca/cryptography agrees."""
 
     name = "liboqs"
 
@@ -130,7 +131,7 @@ class LiboqsProvider:
         """A function that signs bytes, hedged and with an empty context.
 
         Raises:
-            SettingsError: CHIM224, the two providers do not agree on the key or on a signature.
+            SettingsError: CHIM224, the two providers do not agree on the key or a first signature.
         """
         public, secret = self.expand(algorithm, seed)
         if public != public_key(algorithm, seed):
@@ -138,11 +139,10 @@ class LiboqsProvider:
 
         def sign(message: bytes) -> bytes:
             with self._lock, self._oqs.Signature(algorithm, secret) as key:
-                signature = bytes(key.sign(message))
-            if not verify(algorithm, public, message, signature):
-                raise _disagreement("signatures")
-            return signature
+                return bytes(key.sign(message))
 
+        if not verify(algorithm, public, b"first", sign(b"first")):
+            raise _disagreement("signatures")
         return sign
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import sys
@@ -215,4 +214,4 @@ def test_two_processes_at_once_lose_nothing(document):
     texts = [entry.text.split()[:2] for entry in parse_history(document.read_bytes())]
     for name in ("a", "b"):
         assert [n for who, n in texts if who == name] == [str(n) for n in range(40)]
-    assert len(os.listdir(document.parent)) == 1
+    assert list(document.parent.iterdir()) == [document]

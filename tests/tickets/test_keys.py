@@ -161,7 +161,7 @@ def test_an_empty_passphrase_is_refused(tmp_path, text):
 
 def test_processes_that_begin_at_once_agree(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from chimera_pipelines.tickets.keys import KeyStore\n"
+        "from pathlib import Path; from chimera_pipelines.tickets.keys import KeyStore\n"
         f"s = KeyStore(Path({str(tmp_path / 'keys')!r}), {GATEWAY!r}, algorithm='ML-DSA-44')\n"
         f"s.ensure(); print(s.signer({HEAD!r}).key_id)"
     )

@@ -56,7 +56,7 @@ def test_a_tree_goes_on_from_its_edge(first, then):
 @given(st.integers(0, 300), st.integers(0, 12))
 def test_an_edge_has_as_many_hashes_as_the_size_has_ones(size, hashes):
     edge = [bytes(32)] * hashes
-    if hashes == bin(size).count("1"):
+    if hashes == size.bit_count():
         assert MerkleTree(size, edge).edge == tuple(edge)
     else:
         with pytest.raises(ValueError, match="hashes"):

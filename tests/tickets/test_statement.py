@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from chimera_pipelines.digest import canonical
 from chimera_pipelines.maml.history import parse_history
 from chimera_pipelines.tickets.dsse import to_be_signed
 from chimera_pipelines.tickets.merkle import leaf_hash, written
@@ -42,6 +43,13 @@ def test_a_key_entry_is_about_its_holder():
     assert set(found["predicate"]) == {
         *("document", "seq", "prev_hash", "holder", "new_key_id", "timestamp", "key_id"),
     }
+
+
+@pytest.mark.parametrize("document_id", [ID, "", 'a"b\\c', "\x00\x1f\x7f\u2028 é 🐪\n"])
+def test_the_payload_is_canonical_whatever_the_id_is(document_id):
+    for entry in parse_history(SIGNED)[1:]:
+        given = (entry.action, entry.timestamp, entry.fields, document_id)
+        assert payload(*given) == canonical(statement(*given))
 
 
 def test_a_duration_is_a_number_or_null():

@@ -57,10 +57,8 @@ def _apply(text: str, edit: dict[str, Any]) -> str:
         return text[: -edit["drop_last_bytes"]]
     if "history_of" in edit:
         return text.rstrip("\n") + "\n\n## History\n\n" + "".join(edit["history_of"])
-    if edit.get("newlines") == "CRLF":
-        return text.replace("\n", "\r\n")
-    if edit.get("bom"):
-        return "\ufeff" + text
+    if "newlines" in edit or "bom" in edit:
+        return "\ufeff" + text if "bom" in edit else text.replace("\n", "\r\n")
     head, entries = rows(text)
     return head + "\n" + "".join(_entries(entries, edit))
 
