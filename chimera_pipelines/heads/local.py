@@ -40,6 +40,7 @@ Opener = Callable[[Any], Any]
 QUANTUM_HEADS = ("HEAD_1", "HEAD_2")
 AI_HEADS = ("HEAD_3", "HEAD_4")
 BANK_SHARE = 0.4  # of the machine's memory: two quantum heads leave a fifth for everything else
+INCARNATION = 1  # a head of this form lives and dies with its process
 
 
 class LocalHead:
@@ -59,7 +60,7 @@ class LocalHead:
         self._kind = kind
         self._device = device
         self._open = open_session
-        self._incarnation = secrets.token_hex(8)
+        self._process = secrets.token_hex(8)
         self._bank = RegisterBank(memory_bytes)
         self._engine = engine
 
@@ -75,7 +76,7 @@ class LocalHead:
             self._kind,
             self._device,
             "ready",
-            self._incarnation,
+            INCARNATION,
             frozenset(tags),
             self._bank.capacity,
         )
@@ -183,20 +184,20 @@ class LocalHead:
         return self._keep(snapshot.load(data))
 
     def drop(self, handle: RegisterHandle) -> None:
-        """Forget a register; one of another incarnation is gone already."""
-        if (handle.head, handle.incarnation) == (self._id, self._incarnation):
+        """Forget a register; one of another process is gone already."""
+        if (handle.head, handle.process) == (self._id, self._process):
             self._bank.drop(handle.id)
 
     def _keep(self, content: Content) -> RegisterHandle:
         number = self._bank.create(content)
-        return RegisterHandle(self._id, self._incarnation, number, content.stage, content.nbytes)
+        return RegisterHandle(self._id, self._process, number, content.stage, content.nbytes)
 
     def _find(self, handle: RegisterHandle) -> Content:
-        if (handle.head, handle.incarnation) != (self._id, self._incarnation):
+        if (handle.head, handle.process) != (self._id, self._process):
             raise KernelError(
                 "CHIM703",
-                f"register {handle.id} belongs to {handle.head} {handle.incarnation!r}, "
-                f"not to {self._id} {self._incarnation!r}",
+                f"register {handle.id} belongs to {handle.head} {handle.process!r}, "
+                f"not to {self._id} {self._process!r}",
                 phase="propagate",
                 hint="restore it from its snapshot",
             )

@@ -28,7 +28,7 @@ class HeadInfo:
         kind: "quantum" or "ai".
         device: "cpu" or "gpu".
         state: "ready" in this form; a head process has more.
-        incarnation: changes with every start of its process; registers belong to one.
+        incarnation: number of its process, counted from 1.
         tags: what a kernel's `head` option may ask for.
         memory_bytes: what its register bank may hold.
     """
@@ -37,7 +37,7 @@ class HeadInfo:
     kind: HeadKind
     device: Literal["cpu", "gpu"]
     state: str
-    incarnation: str
+    incarnation: int
     tags: frozenset[str]
     memory_bytes: int
 
@@ -56,15 +56,16 @@ class HeadInfo:
 
 @dataclass(frozen=True, slots=True)
 class RegisterHandle:
-    """A register in the bank of one incarnation of one head.
+    """A register in the bank of one head process.
 
     Attributes:
+        process: token of the process that holds it.
         stage: "embedded" after phase 2, "propagated" after phase 3.
         nbytes: what it occupies.
     """
 
     head: str
-    incarnation: str
+    process: str
     id: int
     stage: Literal["embedded", "propagated"]
     nbytes: int
@@ -73,7 +74,7 @@ class RegisterHandle:
         """The handle as JSON, for a phase's record."""
         return {
             "head": self.head,
-            "incarnation": self.incarnation,
+            "process": self.process,
             "id": self.id,
             "stage": self.stage,
             "nbytes": self.nbytes,
@@ -86,7 +87,7 @@ class RegisterHandle:
         Raises:
             KernelError: CHIM703 for another shape.
         """
-        fields = {"head", "incarnation", "id", "stage", "nbytes"}
+        fields = {"head", "process", "id", "stage", "nbytes"}
         if not isinstance(value, Mapping) or set(value) != fields:
             raise KernelError("CHIM703", "not a register handle")
         stage = value["stage"]
@@ -94,7 +95,7 @@ class RegisterHandle:
             raise KernelError("CHIM703", f"register handle of stage {stage!r}")
         return cls(
             str(value["head"]),
-            str(value["incarnation"]),
+            str(value["process"]),
             int(value["id"]),
             stage,
             int(value["nbytes"]),

@@ -53,7 +53,7 @@ Content: TypeAlias = EmbeddedRegister | PropagatedRegister
 
 
 class RegisterBank:
-    """What one incarnation of a head holds; safe to use from several threads."""
+    """What one process of a head holds; safe to use from several threads."""
 
     def __init__(self, capacity_bytes: int) -> None:
         self._capacity = capacity_bytes

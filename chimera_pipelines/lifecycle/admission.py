@@ -120,7 +120,7 @@ def _check_kernel(document: DocumentSpec, kernel: KernelSpec, settings: Settings
     level = kernel.encryption(document.encryption)
     if level != "none":
         raise RefusedError(
-            "CHIM501",
+            "CHIM510",
             f"kernel '{kernel.name}' asks for encryption '{level}', which this version cannot do",
             where=where,
             hint="set encryption: none; artefacts would otherwise lie unencrypted on this disk",

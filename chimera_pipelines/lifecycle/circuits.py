@@ -124,10 +124,10 @@ class Circuits:
     ) -> None:
         """Read the features now, so that a wrong one is refused in phase 2; validate records."""
         from chimera_pipelines.quantum.embedding import Embedding
-        from chimera_pipelines.quantum.record import from_json
+        from chimera_pipelines.quantum.record import circuits_from_json
 
-        for value in payload["circuits"]:
-            from_json(value)
+        with _located(run, kernel):
+            circuits_from_json(dict(payload))
         options = kernel.options.get("embedding")
         if options is not None:
             features = invocation.inputs[str(options["features"])]
@@ -143,25 +143,27 @@ class Circuits:
         seed: int | None,
     ) -> tuple[Head, Any]:
         from chimera_pipelines.quantum.embedding import Embedding
-        from chimera_pipelines.quantum.record import from_json
+        from chimera_pipelines.quantum.record import circuits_from_json
 
         head = run.head(invocation.head)
         embedding = payload.get("embedding")
         backend = kernel.options.get("backend", {})
         with _located(run, kernel):
-            handle = head.embed(
-                tuple(from_json(value) for value in payload["circuits"]),
-                payload["list"],
+            embedded = head.embed(
+                *circuits_from_json(dict(payload)),
                 None if embedding is None else Embedding.from_options(embedding, embedding["rows"]),
                 method=backend.get("method", "automatic"),
                 precision=backend.get("precision", "double"),
             )
-            handle = head.propagate(
-                handle,
-                shots=kernel.shots,
-                seed=invocation.seed if seed is None else seed,
-                observable=payload["observable"],
-            )
+            try:
+                handle = head.propagate(
+                    embedded,
+                    shots=kernel.shots,
+                    seed=invocation.seed if seed is None else seed,
+                    observable=payload["observable"],
+                )
+            finally:
+                head.drop(embedded)
         return head, handle
 
     def _measured(

@@ -35,7 +35,7 @@ class Invocation:
     attempt: int
     head: str
     device: str
-    incarnation: str
+    incarnation: int
     tier: str
     inputs: Mapping[str, JSONValue]
     input_digest: str
@@ -130,7 +130,7 @@ class Outcome:
     attempts: int
     head: str
     device: str
-    incarnation: str
+    incarnation: int
     tier: str
     input_digest: str
     output_digest: str

@@ -13,7 +13,7 @@ def test_handles_survive_json():
 
 
 @pytest.mark.parametrize(
-    "value", [{}, None, {"head": "HEAD_1", "incarnation": "a", "id": 1, "stage": "x", "nbytes": 1}]
+    "value", [{}, None, {"head": "HEAD_1", "process": "a", "id": 1, "stage": "x", "nbytes": 1}]
 )
 def test_other_shapes_are_no_handles(value):
     with pytest.raises(KernelError) as caught:
