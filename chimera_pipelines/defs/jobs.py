@@ -54,7 +54,7 @@ def _metadata(plan: Plan) -> dict[str, Any]:
         "digest": plan.document.digest,
         "levels": dg.MetadataValue.json([list(level) for level in plan.levels]),
     }
-    if plan.document.input_schema is not None:
+    if isinstance(plan.document.input_schema, dict):
         shown["input_schema"] = dg.MetadataValue.json(plan.document.input_schema)
     if path.exists():
         shown["text"] = dg.MetadataValue.md(split(path.read_bytes()).body.decode())

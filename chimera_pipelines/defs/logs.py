@@ -34,7 +34,7 @@ class DirectComputeLogManager(LocalComputeLogManager):
         Path(out).parent.mkdir(parents=True, exist_ok=True)
         with redirect_to_file(sys.stdout, out), redirect_to_file(sys.stderr, err):
             yield CapturedLogContext(log_key)
-        Path(self.complete_artifact_path(log_key)).touch()
+        Path(self.complete_artifact_path(log_key)).touch()  # type: ignore[no-untyped-call]
 
     @classmethod
     def from_config_value(

@@ -16,7 +16,7 @@ from chimera_pipelines.scheduling.plan import Plan
 def phase_metadata(record: PhaseRecord) -> dict[str, Any]:
     """Of a phase's record: what it covers, where it ran, how long it took."""
     invocation = record.invocation
-    last = next(reversed(invocation.seconds.items()), None)
+    timed = list(invocation.seconds.values())
     found: dict[str, Any] = {
         "digest": record.digest,
         "input_digest": invocation.input_digest,
@@ -24,8 +24,8 @@ def phase_metadata(record: PhaseRecord) -> dict[str, Any]:
         "device": invocation.device,
         "attempt": invocation.attempt,
     }
-    if last is not None:
-        found["seconds"] = last[1]
+    if timed:
+        found["seconds"] = timed[-1]
     if invocation.reused is not None:
         found["reused"] = invocation.reused
     return found

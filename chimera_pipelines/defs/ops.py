@@ -173,8 +173,15 @@ def phase_ops(body: Body = run_phase, pool: str | None = None) -> PhaseOps:
     """
     suffix = "" if body is run_phase else f"__{body.__name__}"
     suffix += "__" + re.sub(r"\W", "_", pool) if pool else ""
-    middle = [_middle(body, suffix, pool, p) for p in (Phase.EMBED, Phase.PROPAGATE, Phase.MEASURE)]
-    return PhaseOps(body, suffix, pool, *middle, _feedback(body, suffix, pool))
+    return PhaseOps(
+        body,
+        suffix,
+        pool,
+        embed=_middle(body, suffix, pool, Phase.EMBED),
+        propagate=_middle(body, suffix, pool, Phase.PROPAGATE),
+        measure=_middle(body, suffix, pool, Phase.MEASURE),
+        feedback=_feedback(body, suffix, pool),
+    )
 
 
 def tags_of(plan_digest: str, kernel: KernelSpec) -> dict[str, str]:

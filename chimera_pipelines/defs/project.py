@@ -55,8 +55,8 @@ def plan_store() -> Path:
     return settings().root / "plans"
 
 
-# A plan's digest leaves out where its document lies, and a stored plan says where it lay when it was
-# stored. Whoever has made assets of it in this process knows better.
+# A plan's digest leaves out where its document lies, and a stored plan says where it lay when it
+# was stored. Whoever has made assets of it in this process knows better.
 _known: dict[str, Plan] = {}
 
 
