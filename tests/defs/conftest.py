@@ -94,6 +94,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (found / "documents").mkdir(parents=True)
     monkeypatch.setenv("CHIMERA_HOME", str(found))
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.setattr("chimera_pipelines.defs.project._known", {})
     settings.cache_clear()
     yield found
     settings.cache_clear()
