@@ -1,0 +1,220 @@
+"""The documents that ship in `data/documents/`, on copies, against answers found without them.
+
+Seeds stand in the documents, so a run repeats itself: a statistical bound below fails with its
+stated probability once, when a seed or a simulator changes, and not from run to run.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chimera_pipelines.lifecycle.examples import NAMES
+from chimera_pipelines.lifecycle.services import Services
+from chimera_pipelines.maml.reader import read_file
+from chimera_pipelines.runner import run_plan
+from chimera_pipelines.scheduling.plan import load_plan
+from chimera_pipelines.settings import Settings, settings
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+BOND_LENGTHS = ("0.60", "0.70", "0.735", "0.80", "1.00", "1.40")
+CHEMICAL_ACCURACY = 0.0015936  # hartree, 1 kcal/mol
+FALSE_FAILURE = 1e-6
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A `CHIMERA_HOME` with copies of the shipped documents, without a History, and data sets."""
+    found = tmp_path / "home"
+    (found / "documents").mkdir(parents=True)
+    for name in NAMES:
+        text = (DATA / "documents" / name).read_text("utf-8")
+        (found / "documents" / name).write_text(text.partition("## History\n")[0], "utf-8")
+    shutil.copytree(DATA / "datasets", found / "datasets")
+    monkeypatch.setenv("CHIMERA_HOME", str(found))
+    monkeypatch.setattr("chimera_pipelines.defs.project._known", {})
+    settings.cache_clear()
+    yield found
+    settings.cache_clear()
+
+
+def run(home: Path, slug: str) -> dict[str, Any]:
+    """Outputs by kernel of a run without Dagster."""
+    plan = load_plan(home / "documents" / f"{slug}.maml.md", None)
+    with Services(Settings(home=home)) as services:
+        report = run_plan(plan, services).as_json()
+    assert report["status"] == "ok", report
+    return {kernel["name"]: kernel["output"] for kernel in report["kernels"]}
+
+
+def hoeffding(samples: int, *, tests: int = 1) -> float:
+    """Distance that the mean of `samples` values in [0, 1] keeps from its expectation.
+
+    All of `tests` means keep it with a probability of at least 1 − `FALSE_FAILURE`.
+    """
+    return math.sqrt(math.log(2 * tests / FALSE_FAILURE) / (2 * samples))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_document_has_no_diagnostic(name: str) -> None:
+    assert read_file(DATA / "documents" / name).diagnostics == ()
+
+
+def test_bell_gives_equal_bits_half_of_them_ones(home: Path) -> None:
+    outputs = run(home, "bell")
+    assert set(outputs["bell"]["counts"]) == {"00", "11"}
+    assert sum(outputs["bell"]["counts"].values()) == outputs["bell"]["shots"] == 4000
+    assert outputs["agreement"]["agreement"] == 1.0
+    assert outputs["agreement"]["ones"] == pytest.approx(0.5, abs=hoeffding(4000))
+
+
+@pytest.mark.slow
+def test_h2_reaches_chemical_accuracy_at_every_bond_length(home: Path) -> None:
+    """By the command, in a process of its own: one process runs all partitions."""
+    document = home / "documents/h2_vqe.maml.md"
+    entry = "from chimera_pipelines.cli.main import run; run()"
+    done = subprocess.run(
+        [sys.executable, "-c", entry, "run", str(document), "--all-partitions", "--json"],
+        env={**os.environ, "CHIMERA_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    runs = json.loads(done.stdout)["runs"]
+    assert tuple(one["partition"] for one in runs) == BOND_LENGTHS
+    for one in runs:
+        integrals = next(k["output"] for k in one["kernels"] if k["name"] == "integrals")
+        report = one["outputs"]["report"]
+        exact = ground_state(integrals["coefficients"]) + integrals["repulsion"]
+        assert report["exact_total_energy"] == pytest.approx(exact, abs=1e-9)
+        assert abs(report["total_energy"] - exact) < CHEMICAL_ACCURACY
+        assert report["within_chemical_accuracy"] is True
+    known = runs[BOND_LENGTHS.index("0.735")]["outputs"]["report"]["exact_total_energy"]
+    assert known == pytest.approx(-1.137306, abs=1e-6)
+
+
+def ground_state(coefficients: list[float]) -> float:
+    """Lowest eigenvalue of c0 + c1 (ZI + IZ) + c2 ZZ + c3 XX, block by block in closed form."""
+    c0, c1, c2, c3 = coefficients
+    even = c0 + c2 - math.hypot(2 * c1, c3)  # spanned by |00> and |11>
+    odd = c0 - c2 - abs(c3)
+    return min(even, odd)
+
+
+def test_qaoa_finds_the_maximum_cut(home: Path) -> None:
+    edges = [(0, 1), (1, 2), (0, 2), (3, 4), (4, 5), (3, 5), (0, 3), (1, 4), (2, 5)]
+    cuts = [
+        sum((a in side) != (b in side) for a, b in edges)
+        for size in range(7)
+        for side in map(set, combinations(range(6), size))
+    ]
+    outputs = run(home, "qaoa_maxcut")
+    assert max(cuts) == 7
+    assert outputs["exact"] == {"max_cut": 7, "optimal_cuts": cuts.count(7)}
+    report = outputs["report"]
+    assert report["max_cut"] == 7
+    assert report["found_optimum"] is True
+    assert 0.85 < report["approximation_ratio"] <= 1
+
+
+def test_the_quantum_kernel_is_the_fidelity_of_state_vectors(home: Path) -> None:
+    """496 pairs of 4,096 shots each; each of the two bounds fails falsely with p < 1e-6."""
+    outputs = run(home, "quantum_kernel_classifier")
+    rows = outputs["features"]["rows"]
+    assert rows == [pytest.approx(row, abs=1e-9) for row in iris_features(len(rows))]
+    x = np.array([[row["f0"], row["f1"], row["f2"]] for row in rows])
+    states = np.array([feature_state(row) for row in x])
+    exact = np.abs(states.conj() @ states.T) ** 2
+    gram = np.array(outputs["gram"]["gram"])
+    pairs = np.triu_indices(len(rows), 1)
+    apart = gram[pairs] - exact[pairs]
+    assert np.abs(apart).max() < hoeffding(4096, tests=len(apart))
+    assert abs(apart.mean()) < hoeffding(4096 * len(apart))
+    assert (gram == gram.T).all()
+    assert (gram.diagonal() == 1).all()
+
+    assert outputs["readout"]["counts"] == {"111": 20000}  # a simulator without readout error
+    labels = np.array([row["label"] for row in rows], dtype=float)
+    distance = ((x[:, None, :] - x[None, :, :]) ** 2).sum(axis=2)
+    assert outputs["train"] == {
+        "quantum_accuracy": ridge_accuracy(gram, labels),
+        "gaussian_accuracy": ridge_accuracy(np.exp(-distance / 2), labels),
+        "held_out": 8,
+    }
+
+
+def iris_features(limit: int) -> list[Mapping[str, Any]]:
+    """The rows of the document's SQL block, from the CSV file without SQL."""
+    with (DATA / "datasets/iris/measurements.csv").open(encoding="utf-8") as file:
+        plants = [row for row in csv.DictReader(file) if row["species"] != "setosa"]
+    columns = ("petal_length", "petal_width", "sepal_length")
+    values = np.array([[float(row[column]) for column in columns] for row in plants])
+    scaled = (values - values.mean(axis=0)) / values.std(axis=0, ddof=1)
+    rows = [
+        {
+            "sample_id": plant["plant"],
+            **{f"f{i}": float(z) for i, z in enumerate(row)},
+            "label": 1 if plant["species"] == "versicolor" else -1,
+        }
+        for plant, row in zip(plants, scaled, strict=True)
+    ]
+    by_digest = sorted(rows, key=lambda row: hashlib.md5(row["sample_id"].encode()).hexdigest())  # noqa: S324
+    return by_digest[:limit]
+
+
+def feature_state(x: np.ndarray) -> np.ndarray:
+    """The feature map's state, shape (8,) complex128, qubit 0 leftmost: no library of circuits."""
+    one, z = np.eye(2), np.diag([1.0, -1.0])
+    lift = [[z if i == qubit else one for i in range(3)] for qubit in range(3)]
+    signs = [np.kron(np.kron(*parts[:2]), parts[2]).diagonal() for parts in lift]
+    phase = sum(x[i] * signs[i] for i in range(3))
+    phase = phase + sum(x[i] * x[j] * signs[i] * signs[j] for i, j in ((0, 1), (1, 2)))
+    state = np.exp(-0.5j * phase) / math.sqrt(8)
+    turn = [
+        np.array([[math.cos(t / 2), -math.sin(t / 2)], [math.sin(t / 2), math.cos(t / 2)]])
+        for t in x
+    ]
+    return np.kron(np.kron(turn[0], turn[1]), turn[2]) @ state
+
+
+def ridge_accuracy(kernel: np.ndarray, labels: np.ndarray) -> float:
+    held = np.arange(len(labels)) % 4 == 0
+    kept = ~held
+    alpha = np.linalg.solve(kernel[kept][:, kept] + 0.05 * np.eye(kept.sum()), labels[kept])
+    return float((np.sign(kernel[held][:, kept] @ alpha) == labels[held]).mean())
+
+
+@pytest.mark.slow
+def test_dagster_and_the_runner_give_h2_the_same_digests(home: Path, tmp_path: Path) -> None:
+    import dagster as dg
+
+    from chimera_pipelines.defs.launch import run_in_dagster
+
+    document = home / "documents/h2_vqe.maml.md"
+    folder = tmp_path / "dagster"
+    folder.mkdir()
+    with dg.instance_for_test(temp_dir=str(folder)) as instance:
+        theirs = run_in_dagster(document, partition="1.00", instance=instance)
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "documents").mkdir(parents=True)
+    shutil.copy(document, elsewhere / "documents")
+    plan = load_plan(elsewhere / "documents" / document.name, None)
+    with Services(Settings(home=elsewhere)) as services:
+        ours = run_plan(plan, services, partition="1.00").as_json()
+    for name in ("input_digest", "output_digest", "status"):
+        assert [k[name] for k in ours["kernels"]] == [k[name] for k in theirs["kernels"]]
+    assert [k["status"] for k in ours["kernels"]] == ["ok", "ok", "ok"]
