@@ -1,6 +1,6 @@
 """Compiling many documents: text to Plan, and how it grows.
 
-    python benchmarks/compile.py [--documents 250 500 1000] [--kernels 6]
+    python -m benchmarks.compile [--documents 250 500 1000] [--kernels 6]
 
 Goal: 1,000 documents in less than 10 s on two cores, time proportional to their number.
 """
@@ -13,8 +13,7 @@ import time
 import uuid
 from pathlib import Path
 
-import report
-
+from benchmarks import report
 from chimera_pipelines.maml.reader import read_text
 from chimera_pipelines.scheduling.plan import compile_plan
 

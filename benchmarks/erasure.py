@@ -1,6 +1,6 @@
 """The ring's (4,2) code against memcpy of the same bytes, and a checkpoint's whole way to disk.
 
-    python benchmarks/erasure.py [--mebibytes 1 64 256]
+    python -m benchmarks.erasure [--mebibytes 1 64 256]
 
 Figures are GB of payload per CPU second of one thread. Copy, encode and rebuild all write to memory
 that they allocate, as the ring does; `ratio` is to the copy in the same round.
@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import report
 
+from benchmarks import report
 from chimera_pipelines.ring.code import encode, rebuild
 from chimera_pipelines.ring.ring import Ring
 

@@ -1,6 +1,6 @@
 """Topological levels of a graph against rustworkx and graphlib.
 
-    python benchmarks/levels.py [--nodes 1000000] [--device cpu] [--without graphlib]
+    python -m benchmarks.levels [--nodes 1000000] [--device cpu] [--without graphlib]
 
 Each engine starts from two integer arrays (sources, targets) and ends with the level of every node;
 building its own graph form is part of the time, and is given apart. Three shapes, about 3 edges a
@@ -18,10 +18,10 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-import report
 import rustworkx
 import torch
 
+from benchmarks import report
 from chimera_pipelines.scheduling.levels import topological_levels
 
 CLOCK: Callable[[], float] = time.process_time

@@ -1,6 +1,6 @@
 """Tickets per second through the journal, against raw ML-DSA-65 signatures of the same provider.
 
-    python benchmarks/tickets.py [--tickets 400] [--threads 1 4 16]
+    python -m benchmarks.tickets [--tickets 400] [--threads 1 4 16]
 
 A ticket is a statement, a signature, a verification, a line of History under a file lock and fsync,
 and a row of the ledger; writers that wait are taken along in one commit. CPU seconds are given
@@ -17,8 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import report
-
+from benchmarks import report
 from chimera_pipelines.digest import sha256
 from chimera_pipelines.ledger.ledger import Ledger
 from chimera_pipelines.lifecycle.journal import Journal, TicketFields
