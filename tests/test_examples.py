@@ -51,13 +51,25 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     settings.cache_clear()
 
 
+def chimera_run(home: Path, slug: str, *options: str) -> dict[str, Any]:
+    """`chimera run --json` of a copy, in a process of its own as a user has it."""
+    entry = "from chimera_pipelines.cli.main import run; run()"
+    document = home / "documents" / f"{slug}.maml.md"
+    done = subprocess.run(
+        [sys.executable, "-c", entry, "run", str(document), *options, "--json"],
+        env={**os.environ, "CHIMERA_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
 def run(home: Path, slug: str) -> dict[str, Any]:
     """Outputs by kernel of a run without Dagster."""
-    plan = load_plan(home / "documents" / f"{slug}.maml.md", None)
-    with Services(Settings(home=home)) as services:
-        report = run_plan(plan, services).as_json()
-    assert report["status"] == "ok", report
-    return {kernel["name"]: kernel["output"] for kernel in report["kernels"]}
+    return {k["name"]: k["output"] for k in chimera_run(home, slug)["kernels"]}
 
 
 def hoeffding(samples: int, *, tests: int = 1) -> float:
@@ -83,18 +95,8 @@ def test_bell_gives_equal_bits_half_of_them_ones(home: Path) -> None:
 
 @pytest.mark.slow
 def test_h2_reaches_chemical_accuracy_at_every_bond_length(home: Path) -> None:
-    """By the command, in a process of its own: one process runs all partitions."""
-    document = home / "documents/h2_vqe.maml.md"
-    entry = "from chimera_pipelines.cli.main import run; run()"
-    done = subprocess.run(
-        [sys.executable, "-c", entry, "run", str(document), "--all-partitions", "--json"],
-        env={**os.environ, "CHIMERA_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    runs = json.loads(done.stdout)["runs"]
+    """One process runs all partitions: heads, sessions and programs are used again."""
+    runs = chimera_run(home, "h2_vqe", "--all-partitions")["runs"]
     assert tuple(one["partition"] for one in runs) == BOND_LENGTHS
     for one in runs:
         integrals = next(k["output"] for k in one["kernels"] if k["name"] == "integrals")
