@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from typing import TypeAlias
+from json.encoder import encode_basestring
+from typing import Any, TypeAlias
 
 import rfc8785
 
@@ -81,10 +82,61 @@ def canonical(value: object) -> bytes:
     Raises:
         NotCanonicalError: as `normalise`, or more than 16 MiB of text.
     """
-    text = rfc8785.dumps(normalise(value))
+    try:
+        parts: list[str] = []
+        _write(value, parts, 1)
+        text = "".join(parts).encode()
+    except (_NotPlainError, TypeError, UnicodeEncodeError):
+        text = rfc8785.dumps(normalise(value))
     if len(text) > MAX_BYTES:
         raise NotCanonicalError(f"{len(text)} bytes of JSON; at most {MAX_BYTES} are allowed", "$")
     return text
+
+
+class _NotPlainError(Exception):
+    """A value that the quick writer leaves to the thorough one, which may refuse it with a path."""
+
+
+def _write(value: Any, parts: list[str], depth: int) -> None:
+    """The canonical text of plain values, in one pass: plans and outputs are hashed all the time.
+
+    Strings are escaped alike by RFC 8785 and by `json`; what could differ is left to the package.
+    """
+    kind = type(value)
+    if kind is str:
+        parts.append(encode_basestring(value))
+    elif kind is dict and depth <= MAX_DEPTH:
+        _write_object(value, parts, depth)
+    elif kind in (list, tuple) and depth <= MAX_DEPTH:
+        between = "["
+        for item in value:
+            parts.append(between)
+            _write(item, parts, depth + 1)
+            between = ","
+        parts.append("]" if value else "[]")
+    elif value is None or kind is bool:
+        parts.append("null" if value is None else "true" if value else "false")
+    elif kind is int and -MAX_INTEGER <= value <= MAX_INTEGER:
+        parts.append(str(value))
+    elif kind is float and math.isfinite(value):
+        parts.append(rfc8785.dumps(value).decode())
+    else:
+        raise _NotPlainError
+
+
+def _write_object(value: dict[str, Any], parts: list[str], depth: int) -> None:
+    # Keys are ordered by their UTF-16 code units, which for ASCII is the order of `str`.
+    keys = sorted(value) if "".join(value).isascii() else sorted(value, key=_utf16)
+    between = "{"
+    for key in keys:
+        parts += (between, encode_basestring(key), ":")
+        _write(value[key], parts, depth + 1)
+        between = ","
+    parts.append("}" if keys else "{}")
+
+
+def _utf16(key: str) -> bytes:
+    return key.encode("utf-16-be")
 
 
 def read_canonical(text: bytes | str) -> JSONValue:

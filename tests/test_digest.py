@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,6 +38,15 @@ def test_canonical_text(case):
     text = canonical(read_canonical(case["json"]))
     assert text.decode() == case["jcs"]
     assert sha256(text) == "sha256:" + case["sha256"]
+
+
+@given(PLAIN)
+def test_canonical_text_is_that_of_the_rfc8785_package(value):
+    assert canonical(value) == rfc8785.dumps(value)
+
+
+def test_keys_are_ordered_by_utf_16():
+    assert canonical({"\ufb33": 1, "\U0001f600": 2}) == '{"\U0001f600":2,"\ufb33":1}'.encode()
 
 
 @pytest.mark.parametrize("case", VECTORS["reread"], ids=lambda case: case["jcs"])
