@@ -1,12 +1,14 @@
 """Where schemas stand inside a JSON Schema 2020-12, and what a local `$ref` there points at.
 
-Nothing is ever fetched: the registry knows the schema itself and no retrieval function.
+Nothing is ever fetched: the registry knows the schema itself and no retrieval function. It is built
+at the first reference that is followed: most schemas have none.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any, TypeAlias
 
 from referencing import Registry
@@ -33,29 +35,37 @@ class Place:
 
     schema: Schema
     path: Path
-    resolver: Resolver[Schema]
+    scope: Callable[[], Resolver[Schema]]
 
     def target(self, reference: str) -> Place | None:
         """What `reference` points at, None where there is nothing; the path stays this one's."""
         try:
-            found = self.resolver.lookup(reference)
+            found = self.scope().lookup(reference)
         except Unresolvable:
             return None
         if not isinstance(found.contents, dict | bool):
             return None
-        return Place(found.contents, self.path, found.resolver)
+        return Place(found.contents, self.path, lambda: found.resolver)
 
     def child(self, schema: Schema, *steps: str | int) -> Place:
         """The schema `steps` below this one."""
-        resource = DRAFT202012.create_resource(schema)
-        return Place(schema, self.path + steps, self.resolver.in_subresource(resource))
+        return Place(schema, self.path + steps, partial(_below, self.scope, schema))
+
+
+def _below(scope: Callable[[], Resolver[Schema]], schema: Schema) -> Resolver[Schema]:
+    return scope().in_subresource(DRAFT202012.create_resource(schema))
 
 
 def root(schema: Schema) -> Place:
     """The place of a whole schema."""
-    resource = DRAFT202012.create_resource(schema)
-    registry: Registry[Schema] = Registry().with_resource("", resource).crawl()
-    return Place(schema, (), registry.resolver(""))
+
+    @cache
+    def scope() -> Resolver[Schema]:
+        resource = DRAFT202012.create_resource(schema)
+        registry: Registry[Schema] = Registry().with_resource("", resource).crawl()
+        return registry.resolver("")
+
+    return Place(schema, (), scope)
 
 
 def children(place: Place) -> Iterator[tuple[str, Place]]:
@@ -88,7 +98,7 @@ def applied_in_place(place: Place) -> Iterator[Place]:
         reference = place.schema.get(keyword)
         found = place.target(reference) if isinstance(reference, str) else None
         if found is not None:
-            yield Place(found.schema, (*place.path, keyword), found.resolver)
+            yield Place(found.schema, (*place.path, keyword), found.scope)
     for keyword, child in children(place):
         if keyword in _IN_PLACE:
             yield child

@@ -185,6 +185,7 @@ class _Reader:
         """A string literal from its opening quote on."""
         start = self.at
         at = start + 1
+        escaped = False
         while True:
             plain = _PLAIN.match(self.text, at)
             at = plain.end() if plain else at
@@ -199,7 +200,10 @@ class _Reader:
             if escape is None:
                 raise _Syntax("invalid escape in a string", at)
             at = escape.end()
+            escaped = True
         self.at = at + 1
+        if not escaped:
+            return self.text[start + 1 : at]
         value: str = json.loads(self.text[start : self.at])
         if any("\ud800" <= c <= "\udfff" for c in value):
             self._problem("text", start, self.at, "lone surrogate in a string")

