@@ -143,6 +143,8 @@ class DocumentSpec:
 
 def to_json(record: Any) -> Any:
     """A spec, or a tuple, mapping or scalar of them, as plain JSON."""
+    if record is None or isinstance(record, str | int | float):
+        return record
     if is_dataclass(record):
         return {f.name: to_json(getattr(record, f.name)) for f in fields(record)}
     if isinstance(record, Mapping):

@@ -11,7 +11,7 @@ import json
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -38,7 +38,7 @@ from chimera_pipelines.scheduling import router
 from chimera_pipelines.scheduling.levels import group_levels, topological_levels
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: the digest is kept
 class Plan:
     """A compiled document.
 
@@ -66,7 +66,7 @@ class Plan:
         """`maml_<slug>_<id8>`."""
         return job_name(Path(self.document.path).name, self.document.id)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Content id of the plan."""
         return digest({**self.to_json(), "document": {**to_json(self.document), "path": None}})
