@@ -81,8 +81,9 @@ def hoeffding(samples: int, *, tests: int = 1) -> float:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_shipped_document_has_no_diagnostic(name: str) -> None:
-    assert read_file(DATA / "documents" / name).diagnostics == ()
+def test_a_shipped_document_is_clean(name: str) -> None:
+    found = read_file(DATA / "documents" / name).diagnostics
+    assert [d for d in found if d.severity != "info"] == []
 
 
 def test_bell_gives_equal_bits_half_of_them_ones(home: Path) -> None:
