@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from chimera_pipelines.errors import UsageError, Where
 
 if TYPE_CHECKING:
+    from chimera_pipelines.cli.traces import Trace
     from chimera_pipelines.maml.document import Document
     from chimera_pipelines.maml.history_file import HistoryPart
     from chimera_pipelines.settings import Settings
@@ -103,8 +104,16 @@ def read(path: Path) -> Evidence:
     return Evidence(document, found.parts, line, found.missing)
 
 
-def verified(path: Path, keys: KeyRing, heads: tuple[TreeHead, ...] | None) -> Verification:
-    """Verify a document's History and, where given, compare it with tree heads noted earlier.
+def verified(
+    path: Path, keys: KeyRing, heads: tuple[TreeHead, ...] = (), trace: Trace | None = None
+) -> Verification:
+    """Verify a document's History, and compare it with what is known of it elsewhere.
+
+    Args:
+        path: the document.
+        keys: whom to trust.
+        heads: tree heads noted earlier.
+        trace: finds what another log tells otherwise.
 
     Errors of the document's text and front matter count: what cannot be read alike by everyone
     cannot be vouched for.
@@ -129,13 +138,15 @@ def verified(path: Path, keys: KeyRing, heads: tuple[TreeHead, ...] | None) -> V
         Problem("MAML803", None, found.line, f"archive '{name}' does not lie here", "info")
         for name in found.missing
     ]
-    for head in heads or ():
-        more += _compare(found, head)
+    for head in heads:
+        more += compare(found, head)
+    if trace is not None:
+        more += trace(path, found, result)
     failed = any(problem.severity == "error" for problem in more)
     return replace(result, ok=result.ok and not failed, problems=(*more, *result.problems))
 
 
-def _compare(found: Evidence, head: TreeHead) -> list[Problem]:
+def compare(found: Evidence, head: TreeHead) -> list[Problem]:
     """What a tree head noted elsewhere says of the entries that are left in the file."""
     from chimera_pipelines.tickets import merkle
     from chimera_pipelines.tickets.verification import Problem

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import dagster as dg
 
+from chimera_pipelines.defs.double_trace import ticket_of
 from chimera_pipelines.defs.failures import error_metadata
 from chimera_pipelines.defs.project import PreparedPlan, stored_plan
 from chimera_pipelines.defs.translator import SEPARATOR, TICKET_CHECK, ChimeraTranslator
@@ -188,14 +189,8 @@ def _double_trace(
     ticket = next((t for t in evidence(plan, services).tickets if t["seq"] == seq), None)
     if ticket is None:
         return False, {"reason": f"History has no ticket with seq={seq}"}
-    logged = {
-        "kernel": kernel.name,
-        "head": str(shown["head"]),
-        "status": str(shown["status"]),
-        "in": str(shown["input_digest"]),
-        "out": str(shown["output_digest"]),
-        "key": str(shown["ticket/key"]),
-    }
+    logged = ticket_of(kernel.name, shown)
+    del logged["signature"]  # of the entry's bytes: `ticket_verifies` looks at those
     apart = {n: [v, str(ticket[n])] for n, v in logged.items() if v != str(ticket[n])}
     return not apart, {"ticket": seq, "differences": dg.MetadataValue.json(apart)}
 

@@ -77,7 +77,7 @@ def run_document(
     job = build_definitions(prepared, translator=translator, inbox=False).resolve_job_def(
         translator.get_job_name(plan)
     )
-    with _instance(instance) as where:
+    with project_instance(instance) as where:
         _add_dynamic_key(plan, partition, where)
         started = time.monotonic()
         result = job.execute_in_process(
@@ -111,7 +111,12 @@ def run_document(
 
 
 @contextmanager
-def _instance(given: dg.DagsterInstance | None) -> Iterator[dg.DagsterInstance]:
+def project_instance(given: dg.DagsterInstance | None = None) -> Iterator[dg.DagsterInstance]:
+    """The instance of DAGSTER_HOME, or the one that is given.
+
+    Raises:
+        UsageError: CHIM609, there is no Dagster home.
+    """
     if given is not None:
         yield given
         return

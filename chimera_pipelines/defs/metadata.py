@@ -34,7 +34,7 @@ def phase_metadata(record: PhaseRecord) -> dict[str, Any]:
 def outcome_metadata(plan: Plan, outcome: Outcome) -> dict[str, Any]:
     """Of a kernel's outcome: everything that the materialisation shows."""
     return {
-        **ticket_metadata(outcome),
+        **ticket_metadata(plan, outcome),
         **checkpoint_metadata(outcome),
         "status": outcome.status,
         "head": outcome.head,
@@ -56,11 +56,13 @@ def outcome_metadata(plan: Plan, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def ticket_metadata(outcome: Outcome) -> dict[str, Any]:
-    """Sequence number, signing head and key, root and signature digest of the ticket."""
+def ticket_metadata(plan: Plan, outcome: Outcome) -> dict[str, Any]:
+    """Sequence number, what it is about, signing head and key, root and signature digest."""
     ticket = outcome.ticket
     return {
         "ticket": int(ticket["seq"]),
+        "ticket/document": plan.document.id,
+        "ticket/kernel": outcome.kernel,
         "ticket/head": outcome.head,
         "ticket/key": str(ticket["key"]),
         "ticket/root": str(ticket["root"]),
@@ -78,7 +80,7 @@ def checkpoint_metadata(outcome: Outcome) -> dict[str, Any]:
         "checkpoint": str(checkpoint["id"]),
         "checkpoint/bytes": int(checkpoint["bytes"]),
         "checkpoint/shares": int(checkpoint["shares"]),
-        "checkpoint/where": ", ".join(checkpoint.get("heads", ())) or "data/ring",
+        "checkpoint/where": ", ".join(checkpoint["heads"]),
     }
 
 

@@ -28,7 +28,7 @@ def test_a_sidecar_goes_on_where_the_document_ends(home, tmp_path):
     path.write_bytes(whole[:at])
     (home / "h2_vqe.history.md").write_bytes(b"## History\n\n" + whole[at:])
     keys = evidence.trusted_keys(SIGNED / "keys.jwks.json")
-    result = evidence.verified(path, keys, None)
+    result = evidence.verified(path, keys)
     assert result.ok
     assert (result.entries, result.tickets) == (5, 3)
 

@@ -142,7 +142,34 @@ def test_a_missing_file_is_usage(chimera, tmp_path, keys):
     assert chimera("verify", tmp_path / "none.maml.md", "--keys", keys).code == 2
 
 
-def test_dagster_comparison_is_refused_with_a_code(chimera, signed, keys):
+def test_dagster_comparison_needs_a_dagster_home(chimera, signed, keys, tmp_path, monkeypatch):
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
     called = chimera("verify", signed, "--keys", keys, "--against-dagster", "--json")
     assert called.code == 2
-    assert called.json["error"]["code"] == "CHIM208"
+    assert called.json["error"]["code"] == "CHIM609"
+    assert "DAGSTER_HOME" in called.json["error"]["hint"]
+
+
+def test_history_and_dagster_agree_until_the_tail_is_cut(chimera, chain, tmp_path, monkeypatch):
+    """What the file alone cannot show (MAML.md §8)."""
+    instance = tmp_path / "dagster"
+    instance.mkdir()
+    monkeypatch.setenv("DAGSTER_HOME", str(instance))
+    assert chimera("run", chain, "--dagster", "--quiet").code == 0
+    called = chimera("verify", chain, "--against-dagster", "--json")
+    assert called.code == 0
+    (file,) = called.json["files"]
+    assert file["dagster"] == {"runs": 1, "materializations": 3}
+    assert (
+        "3 materialisations of 1 Dagster runs" in chimera("verify", chain, "--against-dagster").out
+    )
+
+    whole = chain.read_text()
+    chain.write_text(whole[: whole.rindex("\n- ") + 1])
+    assert chimera("verify", chain).code == 0
+    called = chimera("verify", chain, "--against-dagster", "--json")
+    assert called.code == 8
+    problems = called.json["files"][0]["problems"]
+    assert {one["code"] for one in problems} == {"CHIM621", "MAML803"}
+    assert any("tail was cut" in one["message"] for one in problems)
