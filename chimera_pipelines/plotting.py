@@ -67,6 +67,7 @@ def convergence(series: Mapping[str, Sequence[float]]) -> Figure:
         axes = figure.add_subplot(len(names), 1, row + 1)
         axes.plot(range(1, len(series[name]) + 1), series[name], marker="o", color="#3b6ea8")
         axes.set_ylabel(name)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
     axes.set_xlabel("feedback iteration")
     return figure

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
+from chimera_pipelines.lifecycle.run_id import ulid
 from chimera_pipelines.scheduling.plan import Plan
 from chimera_pipelines.settings import settings
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from chimera_pipelines.lifecycle.services import Services
 
 RUN_TAG = "chimera/run"
-CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 STOPPED_TAG = "chimera/stopped_by"
 
 
@@ -41,8 +41,7 @@ def chimera_run_id(instance: dg.DagsterInstance, dagster_run_id: str) -> str:
         raise dg.DagsterInvariantViolationError(f"no run '{dagster_run_id}' on this instance")
     milliseconds = int(record.create_timestamp.timestamp() * 1000)
     random = int.from_bytes(hashlib.sha256(dagster_run_id.encode()).digest()[:10], "big")
-    number = milliseconds << 80 | random
-    run_id = "".join(CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+    run_id = ulid(milliseconds, random)
     if record.dagster_run.tags.get(RUN_TAG) != run_id:  # a re-execution inherits its parent's tags
         instance.add_run_tags(dagster_run_id, {RUN_TAG: run_id})
     return run_id

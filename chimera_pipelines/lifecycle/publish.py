@@ -105,7 +105,8 @@ def _checkpoint(run: Run, kernel: KernelSpec, text: bytes, register: str | None)
         kernel=kernel.name,
         media="application/x-chimera-checkpoint",
     )
-    return {"id": found.id, "bytes": found.bytes, "shares": len(found.shares)}
+    held = list(found.shares)
+    return {"id": found.id, "bytes": found.bytes, "shares": len(held), "heads": held}
 
 
 def _outcome(
