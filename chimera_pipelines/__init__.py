@@ -1,4 +1,4 @@
-"""Chimera Pipelines: MAML documents compiled into orchestrated, signed quantum-classical pipelines."""
+"""Chimera Pipelines: MAML documents as orchestrated, signed quantum-classical pipelines."""
 
 __version__ = "0.1.0"
 

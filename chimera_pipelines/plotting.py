@@ -60,6 +60,7 @@ def histogram(values: Mapping[str, float], label: str) -> Figure:
 def convergence(series: Mapping[str, Sequence[float]]) -> Figure:
     """Each number that a feedback loop published, over its passes."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     names = list(series)[:MAX_SERIES]
     figure = Figure(figsize=(6.0, 1.9 * len(names) + 0.6), layout="constrained")
@@ -67,7 +68,7 @@ def convergence(series: Mapping[str, Sequence[float]]) -> Figure:
         axes = figure.add_subplot(len(names), 1, row + 1)
         axes.plot(range(1, len(series[name]) + 1), series[name], marker="o", color="#3b6ea8")
         axes.set_ylabel(name)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
     axes.set_xlabel("feedback iteration")
     return figure

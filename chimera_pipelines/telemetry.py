@@ -12,7 +12,7 @@ KERNEL_SPAN = "chimera.kernel"
 
 
 @contextmanager
-def span(name: str, **attributes: str | int | float | bool) -> Iterator[None]:
+def span(name: str, **attributes: str | float) -> Iterator[None]:
     """A span of the tracer `chimera_pipelines`; attribute names get the prefix `chimera.`."""
     tracer = trace.get_tracer("chimera_pipelines")
     with tracer.start_as_current_span(

@@ -255,14 +255,12 @@ def test_bad_results_fail_with_a_ticket(
     [
         ("    return QuantumCircuit(1)", "", "MAML319"),
         (
-            "    qc = QuantumCircuit(1, 1)\n    qc.measure(0, 0)\n    qc.x(0)\n"
-            "    qc.measure(0, 0)\n    return qc",
+            "    qc = QuantumCircuit(1, 1)\n    qc.measure(0, 0)\n    qc.reset(0)\n    return qc",
             "shots: exact",
             "MAML319",
         ),
         (
-            "    qc = QuantumCircuit(1)\n    qc.append(Secret(), [0])\n"
-            "    qc.measure_all()\n    return qc",
+            "    qc = QuantumCircuit(1, 1)\n    qc.append(Secret(), [0])\n    return qc",
             "",
             "MAML319",
         ),
