@@ -1,6 +1,6 @@
 """One shape for every benchmark: a table for people on stderr, one JSON object on stdout.
 
-The JSON names the machine, because a figure without it means nothing (docs/claims.md).
+The JSON names the machine, because a figure without it means nothing (docs/benchmarks.md).
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import resource
 import statistics
 import sys
 import time
@@ -24,11 +25,22 @@ def machine(packages: Sequence[str] = ()) -> dict[str, object]:
         "cpu": _cpu_model(),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
-        "load_1min": round(os.getloadavg()[0], 2),
+        "load_1min": load(),
         "kernel": platform.release(),
         "python": platform.python_version(),
         "versions": {name: metadata.version(name) for name in packages},
     }
+
+
+def load() -> float:
+    """Load of the machine in the last minute, our own included."""
+    return round(os.getloadavg()[0], 2)
+
+
+def cpu_seconds() -> float:
+    """Processor time of this process, its threads, and its children that have ended."""
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def _cpu_model() -> str:
