@@ -1,27 +1,33 @@
 """Connections of the ledger: SQLite in WAL mode or PostgreSQL, written by many processes at once.
 
 A writing transaction takes the write lock at its beginning, because it reads the end of the chain
-before it adds to it: `BEGIN IMMEDIATE` on SQLite, an advisory lock on PostgreSQL. On SQLite
-connections are not kept, so that a forked process never shares one.
+before it adds to it: `BEGIN IMMEDIATE` on SQLite, an advisory lock on PostgreSQL.
+
+Connections are kept for the next transaction: the last one to close a SQLite database copies its
+whole log back, which costs more than a commit. Those that wait are closed before a fork, because a
+process must not use, nor close, a SQLite connection that another one opened.
 """
 
 from __future__ import annotations
 
+import os
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DisconnectionError, OperationalError, SQLAlchemyError
 
 from chimera_pipelines.errors import SettingsError
 from chimera_pipelines.ledger.tables import metadata
 
 BUSY_S = 60.0
 _ADVISORY_LOCK = 0x43484D52
+_open: weakref.WeakSet[Connections] = weakref.WeakSet()
 
 
 class Connections:
@@ -39,10 +45,11 @@ class Connections:
         except (ArgumentError, ImportError, OSError) as error:
             raise self._unusable(error) from None
         self._ready = False
+        _open.add(self)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that reads.
+        """A transaction that reads; on SQLite all of it sees the same moment.
 
         Raises:
             SettingsError: CHIM226, the database cannot be used.
@@ -50,6 +57,8 @@ class Connections:
         try:
             self._prepare()
             with self._engine.connect() as connection:
+                if self._sqlite:
+                    connection.exec_driver_sql("BEGIN")
                 yield connection
         except SQLAlchemyError as error:
             raise self._unusable(error) from error
@@ -71,7 +80,7 @@ class Connections:
             raise self._unusable(error) from error
 
     def close(self) -> None:
-        """Close kept connections."""
+        """Close the connections that wait; another transaction opens a new one."""
         self._engine.dispose()
 
     def _lock(self, connection: Connection) -> None:
@@ -101,15 +110,40 @@ class Connections:
 
 
 def _sqlite(url: str) -> Engine:
-    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_S})
+    engine = create_engine(url, connect_args={"timeout": BUSY_S})
+    path = engine.url.database
 
     @event.listens_for(engine, "connect")
-    def connected(connection: Any, _record: Any) -> None:
+    def connected(connection: Any, record: Any) -> None:
         # The driver would begin transactions by itself, and too late: see `_lock`.
         connection.isolation_level = None
         connection.execute("PRAGMA synchronous=FULL")
+        record.info["file"] = _identity(path)
+
+    @event.listens_for(engine, "checkout")
+    def taken(_connection: Any, record: Any, _proxy: Any) -> None:
+        # What is written to a file that was removed or replaced would be lost without a word.
+        if record.info["file"] != _identity(path):
+            raise DisconnectionError("the database file is another one now")
 
     return engine
+
+
+def _identity(path: str | None) -> tuple[int, int] | None:
+    """Which file has the path now; None: there is none."""
+    try:
+        found = os.stat(path or "")  # noqa: PTH116 - on every transaction, and a Path costs more
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _close_waiting() -> None:
+    for connections in list(_open):
+        connections.close()
+
+
+os.register_at_fork(before=_close_waiting)
 
 
 def _enter_wal(connection: Connection) -> None:

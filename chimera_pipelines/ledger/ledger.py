@@ -6,21 +6,16 @@ elsewhere shows it (MAML.md §8). Reputation and wallet are sums over rows that 
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Table, func, select
 
-from chimera_pipelines.digest import digest
-from chimera_pipelines.errors import HistoryError
-from chimera_pipelines.ledger import tables
+from chimera_pipelines.ledger import chain, tables
 from chimera_pipelines.ledger.connection import Connections
 from chimera_pipelines.timestamps import timestamp
-
-GENESIS = "sha256:" + hashlib.sha256(b"chimera.ledger/1").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +96,12 @@ class Ledger:
         with self._connections.writing() as connection:
             known = self._known(connection, [row.leaf for row in rows])
             new = [row for row in rows if row.leaf not in known]
-            for row in new:
-                _add(connection, tables.tickets, asdict(row))
-                _reward(connection, row)
-            if head is not None:
-                _add_head(connection, head)
+            with chain.adding(connection) as additions:
+                for row in new:
+                    additions.add(tables.tickets, asdict(row))
+                    _reward(connection, additions, row)
+                if head is not None:
+                    _add_head(connection, additions, head)
         return len(new)
 
     @staticmethod
@@ -157,8 +153,7 @@ class Ledger:
 
     def record_run(self, run: RunRow) -> None:
         """Record that a run entered a state."""
-        with self._connections.writing() as connection:
-            _add(connection, tables.runs, asdict(run))
+        self._add(tables.runs, asdict(run))
 
     def run_states(self, run_id: str) -> tuple[RunRow, ...]:
         """The states that a run went through."""
@@ -181,8 +176,11 @@ class Ledger:
             "shares": shares,
             "timestamp": timestamp(time.time_ns()),
         }
-        with self._connections.writing() as connection:
-            _add(connection, tables.checkpoints, values)
+        self._add(tables.checkpoints, values)
+
+    def _add(self, table: Table, values: dict[str, Any]) -> None:
+        with self._connections.writing() as connection, chain.adding(connection) as additions:
+            additions.add(table, values)
 
     def reputation(self, head: str) -> float:
         """Share of a head's tickets that are good, as if one good and one bad came before."""
@@ -209,23 +207,7 @@ class Ledger:
             HistoryError: CHIM227, a row was edited, removed or added.
         """
         with self._connections.reading() as connection:
-            count, link = 0, GENESIS
-            rows = _rows_by_place(connection)
-            for step in connection.execute(select(tables.chain).order_by(tables.chain.c.id)):
-                row = rows.pop((step.table, step.row), None)
-                found = None if row is None else digest(row)
-                link = _link(link, step.digest)
-                if found != step.digest or link != step.link:
-                    raise _broken(f"row {step.row} of table '{step.table}' is not what was written")
-                count += 1
-            if rows:
-                table, row_id = next(iter(rows))
-                raise _broken(f"row {row_id} of table '{table}' is not in the chain")
-        return count
-
-
-def _broken(message: str) -> HistoryError:
-    return HistoryError("CHIM227", f"ledger: {message}", hint="restore it from a backup")
+            return chain.verify(connection)
 
 
 def _values(record: Any, row: Row[Any]) -> dict[str, Any]:
@@ -233,59 +215,24 @@ def _values(record: Any, row: Row[Any]) -> dict[str, Any]:
     return {field.name: mapping[field.name] for field in fields(record)}
 
 
-def _add(connection: Connection, table: Table, values: dict[str, Any]) -> None:
-    """Insert a row and its link of the chain; the caller holds the write lock."""
-    inserted = connection.execute(table.insert().values(values))
-    key = inserted.inserted_primary_key
-    if key is None:
-        raise AssertionError(f"table {table.name} gave no primary key")
-    row = {"id": key[0], **{column.name: values.get(column.name) for column in table.c}}
-    row["id"] = key[0]
-    column = tables.chain.c
-    last = connection.scalar(select(column.link).order_by(column.id.desc()).limit(1))
-    row_digest = digest(row)
-    connection.execute(
-        tables.chain.insert().values(
-            table=table.name, row=key[0], digest=row_digest, link=_link(last or GENESIS, row_digest)
-        )
-    )
-
-
-def _link(before: str, row_digest: str) -> str:
-    return "sha256:" + hashlib.sha256(f"{before}\n{row_digest}".encode()).hexdigest()
-
-
-def _rows_by_place(connection: Connection) -> dict[tuple[str, int], dict[str, Any]]:
-    return {
-        (table.name, row.id): dict(row._mapping)  # noqa: SLF001  the public name of its columns
-        for table in tables.metadata.sorted_tables
-        if table is not tables.chain
-        for row in _all(connection, table)
-    }
-
-
-def _all(connection: Connection, table: Table) -> Iterator[Row[Any]]:
-    yield from connection.execute(select(table))
-
-
-def _add_head(connection: Connection, head: TreeHead) -> None:
+def _add_head(connection: Connection, additions: chain.Additions, head: TreeHead) -> None:
     column = tables.tree_heads.c
     query = select(column.size, column.root).where(column.document_id == head.document_id)
     last = connection.execute(query.order_by(column.id.desc()).limit(1)).first()
     if last is None or (last.size, last.root) != (head.size, head.root):
         stamp = head.timestamp or timestamp(time.time_ns())
-        _add(connection, tables.tree_heads, {**asdict(head), "timestamp": stamp})
+        additions.add(tables.tree_heads, {**asdict(head), "timestamp": stamp})
 
 
-def _reward(connection: Connection, row: TicketRow) -> None:
+def _reward(connection: Connection, additions: chain.Additions, row: TicketRow) -> None:
     """What a ticket means for its head's reputation and for the wallet of who asked."""
     if row.action != "TICKET" or row.head is None or row.status == "reused":
         return
     good = int(row.status != "failed")
     values = {"head": row.head, "leaf": row.leaf, "good": good, "weight": 1.0}
-    _add(connection, tables.reputation, values)
+    additions.add(tables.reputation, values)
     column = tables.tickets.c
     query = select(column.granted_to).where(column.run_id == row.run_id, column.action == "GRANT")
     agent = connection.scalar(query.limit(1))
     if good and agent is not None:
-        _add(connection, tables.wallet, {"agent": agent, "leaf": row.leaf, "tokens": 1})
+        additions.add(tables.wallet, {"agent": agent, "leaf": row.leaf, "tokens": 1})
