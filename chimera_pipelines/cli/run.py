@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chimera_pipelines.cli import options, values
+from chimera_pipelines.cli.sweep_table import sweep_table
 from chimera_pipelines.cli.terminal import Terminal, clean, opened
 from chimera_pipelines.errors import (
     ChimeraError,
@@ -69,7 +70,7 @@ def run(
         if terminal.json:
             terminal.emit(as_report(reports, many=all_partitions))
         elif all_partitions:
-            for line in summary([report for report, _ in reports]):
+            for line in sweep_table(plan, [report for report, _ in reports]):
                 terminal.say(line)
         raise typer.Exit(max(int(code) for _, code in reports))
 
@@ -80,37 +81,6 @@ def as_report(reports: Sequence[tuple[dict[str, Any], int]], *, many: bool) -> d
         return reports[0][0]
     worst = next((one["status"] for one, code in reports if code), "ok")
     return {"schema": "chimera.runs/1", "status": worst, "runs": [one for one, _ in reports]}
-
-
-def summary(reports: Sequence[dict[str, Any]]) -> list[str]:
-    """A table of runs: a row a partition, a column for each number in their results."""
-    results = [
-        {name: value for output in one["outputs"].values() for name, value in output.items()}
-        for one in reports
-    ]
-    names = list(dict.fromkeys(n for one in results for n, v in one.items() if _is_scalar(v)))
-    rows = [
-        (
-            str(report["partition"] or "-"),
-            report["status"],
-            f"{report['seconds']:.2f}",
-            *(_cell(result.get(name)) for name in names),
-        )
-        for report, result in zip(reports, results, strict=True)
-    ]
-    return values.table(("partition", "status", "seconds", *names), rows)
-
-
-def _is_scalar(value: object) -> bool:
-    return isinstance(value, bool | int | float)
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.6f}" if value == 0 or 1e-4 <= abs(value) < 1e6 else f"{value:.2e}"  # noqa: PLR2004 - where fixed notation reads well
-    return str(value) if isinstance(value, int) else "-"
 
 
 def _partitions(plan: Plan, partition: str | None, *, every: bool) -> tuple[str | None, ...]:
