@@ -13,8 +13,9 @@ from chimera_pipelines.maml.history import parse_history
 from chimera_pipelines.phase import PHASES, Phase
 from chimera_pipelines.runner import RunReport, run_plan
 from chimera_pipelines.scheduling.plan import Plan
+from tests.lifecycle.conftest import FRONT, compiled, home, services
 
-pytest_plugins = ["tests.lifecycle.conftest"]
+__all__ = ["compiled", "home", "services"]
 Compiler = Callable[..., Plan]
 
 DIAMOND = """## Dependencies
@@ -171,9 +172,8 @@ def run():
 
 def test_a_run_that_is_not_admitted_leaves_no_entry(compiled: Compiler, services: Services) -> None:
     body = DIAMOND.replace("BODY", "return {'y': x}")
-    front = compiled.__globals__["FRONT"]  # type: ignore[attr-defined]
     elsewhere = compiled(
-        body, front=front.replace("gateway://local/default", "gateway://other/one")
+        body, front=FRONT.replace("gateway://local/default", "gateway://other/one")
     )
     with pytest.raises(RefusedError, match="MAML704"):
         run_plan(elsewhere, services)
@@ -184,7 +184,6 @@ def test_a_run_that_is_not_admitted_leaves_no_entry(compiled: Compiler, services
 
 
 def test_timeout_of_the_whole_run(compiled: Compiler, services: Services) -> None:
-    front = compiled.__globals__["FRONT"]  # type: ignore[attr-defined]
     body = """## Dependencies
 ```yaml
 kernels:
@@ -208,7 +207,7 @@ def run():
     return {}
 ```
 """
-    limited = front.replace("---\n## Intent", "timeout_seconds: 1\n---\n## Intent")
+    limited = FRONT.replace("---\n## Intent", "timeout_seconds: 1\n---\n## Intent")
     report = run_plan(compiled(body, front=limited), services)
     assert statuses(report) == {"a": "failed", "b": "skipped", "c": "skipped"}
     assert report.kernels[0].error is not None

@@ -1,0 +1,3 @@
+from tests.lifecycle.conftest import compiled, home, services
+
+__all__ = ["compiled", "home", "services"]

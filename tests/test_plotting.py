@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import struct
+
+from chimera_pipelines.lifecycle.records import Outcome
+from chimera_pipelines.plotting import convergence, figures, histogram
+
+BELL = {"00": 503, "11": 521}
+
+
+def outcome(drawing: dict[str, object], series: dict[str, list[float]]) -> Outcome:
+    return Outcome(
+        kernel="k", status="ok", attempts=1, head="HEAD_1", device="cpu", incarnation=1,
+        tier="landlock", input_digest="", output_digest="", output={}, cuda_ns=None, seconds={},
+        series=series, ticket={}, checkpoint=None, drawing=drawing,
+    )  # fmt: skip
+
+
+def size(png: bytes) -> tuple[int, int]:
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    width, height = struct.unpack(">II", png[16:24])
+    return width, height
+
+
+def test_only_what_there_is_is_drawn() -> None:
+    assert figures(outcome({}, {})) == {}
+    assert figures(outcome({"circuit": None}, {"x": [1.0]})) == {}
+
+
+def test_circuit_counts_and_convergence() -> None:
+    from qiskit import QuantumCircuit
+
+    from chimera_pipelines.quantum.write import encode_circuits
+
+    circuit = QuantumCircuit(2)
+    circuit.h(0)
+    circuit.measure_all()
+    (record,) = encode_circuits(circuit)[0]["circuits"]
+    found = figures(outcome({"circuit": record, "counts": BELL}, {"e": [3.0, 2.0]}))
+    assert list(found) == ["circuit", "counts", "convergence"]
+    assert all(min(size(png)) > 100 for png in found.values())
+
+
+def test_histogram_keeps_the_most_frequent_outcomes_in_the_order_of_their_keys() -> None:
+    many = {f"{n:06b}": n + 1 for n in range(64)}
+    axes = histogram(many, "counts").axes[0]
+    assert [bar.get_height() for bar in axes.patches] == list(range(33, 65))
+    assert axes.get_title() == "counts, 32 further outcomes not shown"
+
+
+def test_convergence_has_a_panel_a_series() -> None:
+    figure = convergence({"energy": [3.0, 2.0, 1.0], "gradient": [1.0, 0.5, 0.1]})
+    assert [axes.get_ylabel() for axes in figure.axes] == ["energy", "gradient"]
+    assert list(figure.axes[0].lines[0].get_xdata()) == [1, 2, 3]
