@@ -15,17 +15,13 @@ import os
 import secrets
 import stat
 import time
-from base64 import urlsafe_b64decode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from chimera_pipelines.errors import SettingsError, UsageError, Where
 from chimera_pipelines.settings import HEAD_IDS
@@ -38,11 +34,10 @@ from chimera_pipelines.tickets.jwks import (
     read_jwks,
     trusted_key,
 )
+from chimera_pipelines.tickets.sealing import from_base64url, passphrase_of, seal, unseal
 from chimera_pipelines.timestamps import timestamp
 
 FORMAT = "chimera.key/1"
-# evidence/security.md §3: 0.5 s and 128 MiB a derivation, once per process.
-SCRYPT: Mapping[str, int] = {"n": 2**17, "r": 8, "p": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,35 +238,22 @@ class KeyStore:
         seed = secrets.token_bytes(providers.SEED_BYTES)
         key = trusted_key(self.algorithm, providers.public_key(self.algorithm, seed), holder)
         record: dict[str, Any] = {"format": FORMAT, "kid": key.key_id, "holder": holder}
-        passphrase = self._passphrase()
+        passphrase = passphrase_of(self._passphrase_file)
         if passphrase is None:
             record["seed"] = base64url(seed)
         else:
-            record["sealed"] = self._seal(passphrase, key.key_id, seed)
+            record["sealed"] = seal(passphrase, self._salt(), key.key_id, seed)
         folder = self.root / "private"
         folder.mkdir(mode=0o700, exist_ok=True)
         _write_atomically(self._private_path(key), json.dumps(record).encode() + b"\n", mode=0o600)
         return key
-
-    def _seal(self, passphrase: bytes, key_id: str, seed: bytes) -> dict[str, Any]:
-        salt = self._salt()
-        nonce = secrets.token_bytes(12)
-        wrapping = _derived(passphrase, salt, SCRYPT["n"], SCRYPT["r"], SCRYPT["p"])
-        sealed = AESGCM(wrapping).encrypt(nonce, seed, key_id.encode())
-        return {
-            "kdf": "scrypt",
-            **SCRYPT,
-            "salt": base64url(salt),
-            "nonce": base64url(nonce),
-            "data": base64url(sealed),
-        }
 
     def _salt(self) -> bytes:
         """One salt for the store, so that a process derives once for all its keys."""
         for path in sorted((self.root / "private").glob("*.json")):
             sealed = json.loads(path.read_bytes()).get("sealed")
             if sealed:
-                return _from_base64url(sealed["salt"])
+                return from_base64url(sealed["salt"])
         return secrets.token_bytes(16)
 
     def _private_path(self, key: TrustedKey) -> Path:
@@ -296,24 +278,21 @@ class KeyStore:
             raise _unusable(path, f"not the private key of '{key.key_id}'")
         seed = self._open(record["sealed"], key) if "sealed" in record else None
         if seed is None:
-            seed = _from_base64url(record["seed"])
+            seed = from_base64url(record["seed"])
         if providers.public_key(key.algorithm, seed) != key.public:
             raise _unusable(path, f"private key does not belong to '{key.key_id}'")
         return seed
 
     def _open(self, sealed: Mapping[str, Any], key: TrustedKey) -> bytes:
-        passphrase = self._passphrase()
+        passphrase = passphrase_of(self._passphrase_file)
         if passphrase is None:
             raise SettingsError(
                 "CHIM222",
                 f"private key of '{key.holder}' is sealed",
                 hint="set CHIMERA_KEY_PASSPHRASE_FILE",
             )
-        salt = _from_base64url(sealed["salt"])
-        wrapping = _derived(passphrase, salt, sealed["n"], sealed["r"], sealed["p"])
-        nonce, data = _from_base64url(sealed["nonce"]), _from_base64url(sealed["data"])
         try:
-            return AESGCM(wrapping).decrypt(nonce, data, key.key_id.encode())
+            return unseal(passphrase, sealed, key.key_id)
         except InvalidTag:
             raise SettingsError(
                 "CHIM222",
@@ -321,32 +300,12 @@ class KeyStore:
                 hint=f"look at the first line of '{self._passphrase_file}'",
             ) from None
 
-    def _passphrase(self) -> bytes | None:
-        if self._passphrase_file is None:
-            return None
-        try:
-            first = self._passphrase_file.read_bytes().partition(b"\n")[0].rstrip(b"\r")
-        except OSError as error:
-            raise SettingsError("CHIM222", f"cannot read passphrase: {error}") from None
-        if not first:
-            raise SettingsError("CHIM222", f"passphrase in '{self._passphrase_file}' is empty")
-        return first
-
 
 def _active(keys: Sequence[TrustedKey], holder: str) -> TrustedKey | None:
     """The newest key of a holder that is valid now."""
     now = time.time_ns()
     found = [key for key in keys if key.holder == holder and key.valid_at(now)]
     return found[-1] if found else None
-
-
-@lru_cache(maxsize=4)
-def _derived(passphrase: bytes, salt: bytes, n: int, r: int, p: int) -> bytes:
-    return Scrypt(salt=salt, length=32, n=n, r=r, p=p).derive(passphrase)
-
-
-def _from_base64url(text: str) -> bytes:
-    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 def _unusable(path: Path, message: str, *, hint: str | None = None) -> SettingsError:

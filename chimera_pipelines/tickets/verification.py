@@ -9,12 +9,13 @@ stand.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal
 
 from chimera_pipelines.tickets import merkle, providers
 from chimera_pipelines.tickets.dsse import to_be_signed
+from chimera_pipelines.tickets.entries import HistoryEntry, Part
 from chimera_pipelines.tickets.jwks import KeyRing, TrustedKey, gateway_of
 from chimera_pipelines.tickets.statement import payload
 from chimera_pipelines.timestamps import instant
@@ -23,42 +24,6 @@ Severity = Literal["error", "warning", "info"]
 SIGNED: frozenset[str] = frozenset({"GRANT", "TICKET", "ARCHIVE", "KEY"})
 # Under these a gateway appends nothing (MAML.md §8).
 BLOCKING: frozenset[str] = frozenset({"MAML801", "MAML802", "MAML803"})
-
-
-class HistoryEntry(Protocol):
-    """What verification needs of an entry; `maml.history.Entry` is one."""
-
-    @property
-    def line(self) -> int:
-        """Line number of its first line."""
-
-    @property
-    def raw(self) -> bytes:
-        """Its exact bytes, the leaf."""
-
-    @property
-    def timestamp(self) -> str | None:
-        """As written; None when malformed."""
-
-    @property
-    def time_ns(self) -> int | None:
-        """Nanoseconds since 1970; None when malformed."""
-
-    @property
-    def action(self) -> str | None:
-        """GRANT, TICKET, ARCHIVE, KEY or a note's."""
-
-    @property
-    def fields(self) -> Mapping[str, str]:
-        """Of a signed entry."""
-
-    @property
-    def signature(self) -> bytes | None:
-        """Of a signed entry."""
-
-    @property
-    def problem(self) -> str | None:
-        """Why it is no entry (MAML801)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,26 +81,6 @@ class Verification:
     problems: tuple[Problem, ...]
     judged: tuple[Judged, ...]
     root: str | None
-
-
-class Part(Protocol):
-    """The entries of one file of a History: `HistoryPart` here or in `maml`."""
-
-    @property
-    def entries(self) -> Sequence[HistoryEntry]:
-        """In order."""
-
-    @property
-    def archive_read(self) -> bool:
-        """Whether what its ARCHIVE names is the part before it."""
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryPart:
-    """The entries of one file; `archive_read`: what its ARCHIVE names is the part before it."""
-
-    entries: Sequence[HistoryEntry]
-    archive_read: bool = False
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from chimera_pipelines.errors import SettingsError, UsageError
-from chimera_pipelines.tickets import keys, providers
+from chimera_pipelines.tickets import providers, sealing
 from chimera_pipelines.tickets.jwks import load_jwks
 from chimera_pipelines.tickets.keys import KeyStore
 
@@ -25,7 +25,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def passphrase(tmp_path, monkeypatch):
-    monkeypatch.setattr(keys, "SCRYPT", {"n": 2**10, "r": 8, "p": 1})
+    monkeypatch.setattr(sealing, "SCRYPT", {"n": 2**10, "r": 8, "p": 1})
     path = tmp_path / "passphrase"
     path.write_text("correct horse\nsecond line\n")
     return path

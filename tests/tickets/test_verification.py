@@ -11,10 +11,11 @@ from chimera_pipelines.errors import UsageError
 from chimera_pipelines.maml.history import doc_digest, parse_history, parse_tail, split
 from chimera_pipelines.tickets import providers
 from chimera_pipelines.tickets.dsse import to_be_signed
+from chimera_pipelines.tickets.entries import HistoryPart
 from chimera_pipelines.tickets.jwks import KeyRing, base64url, load_jwks, trusted_key
 from chimera_pipelines.tickets.merkle import MerkleTree, written
 from chimera_pipelines.tickets.statement import payload
-from chimera_pipelines.tickets.verification import HistoryPart, Verification, verify
+from chimera_pipelines.tickets.verification import Verification, verify
 
 VECTORS = vector_edits.load()
 BASES = vector_edits.bases(VECTORS)
