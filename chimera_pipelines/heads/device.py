@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Any
 
 from chimera_pipelines.errors import HeadUnavailableError
+from chimera_pipelines.quantum.loading import load_qiskit
 
 
 def cuda_memory() -> int:
@@ -34,6 +35,7 @@ def cuda_memory() -> int:
 
 def _aer_devices() -> tuple[str, ...]:
     try:
+        load_qiskit()
         from qiskit_aer import AerSimulator
     except ImportError:
         return ()

@@ -30,6 +30,7 @@ from chimera_pipelines.heads.register_bank import (
 )
 from chimera_pipelines.quantum.embedding import Embedding, embed
 from chimera_pipelines.quantum.engines.protocol import Engine, Evolved, Held, Request
+from chimera_pipelines.quantum.loading import load_qiskit
 from chimera_pipelines.quantum.measurement import Measurement, named
 from chimera_pipelines.quantum.observables import Observable
 from chimera_pipelines.quantum.record import CircuitRecord
@@ -252,6 +253,7 @@ def open_engine(device: Device) -> Engine:
             "neither qiskit-aer nor qiskit-aer-gpu is installed",
             hint="install one of them, never both: the extra 'cpu' or the extra 'gpu'",
         )
+    load_qiskit()
     from chimera_pipelines.quantum.engines.aer import AerEngine
 
     return AerEngine("GPU" if device == "gpu" else "CPU")

@@ -6,6 +6,7 @@ import textwrap
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from chimera_pipelines.quantum.loading import load_qiskit
 from chimera_pipelines.quantum.record import CircuitRecord
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def draw(record: CircuitRecord, max_qubits: int = 40) -> Figure:
     operations = sum(1 for _ in record.walk())
     if record.num_qubits > max_qubits or operations > MAX_DRAWN_OPERATIONS:
         return _written(summary(record))
+    load_qiskit()
     from chimera_pipelines.quantum.read import to_qiskit
 
     width = min(FOLD, max(4, operations)) * 0.6 + 2
@@ -44,6 +46,7 @@ def _written(text: str) -> Figure:
 
 def draw_text(record: CircuitRecord, columns: int = 100) -> str:
     """The circuit in characters, folded to `columns`."""
+    load_qiskit()
     from chimera_pipelines.quantum.read import to_qiskit
 
     return str(to_qiskit(record).draw(output="text", fold=columns))
