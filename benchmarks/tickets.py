@@ -20,7 +20,8 @@ from pathlib import Path
 from benchmarks import report
 from chimera_pipelines.digest import sha256
 from chimera_pipelines.ledger.ledger import Ledger
-from chimera_pipelines.lifecycle.journal import Journal, TicketFields
+from chimera_pipelines.lifecycle.journal import Journal
+from chimera_pipelines.lifecycle.receipts import TicketFields
 from chimera_pipelines.maml.history import doc_digest
 from chimera_pipelines.tickets import providers
 from chimera_pipelines.tickets.keys import KeyStore

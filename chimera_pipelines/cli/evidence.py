@@ -16,7 +16,7 @@ from chimera_pipelines.errors import UsageError, Where
 if TYPE_CHECKING:
     from chimera_pipelines.cli.traces import Trace
     from chimera_pipelines.maml.document import Document
-    from chimera_pipelines.maml.history_file import HistoryPart
+    from chimera_pipelines.maml.history_parts import HistoryPart
     from chimera_pipelines.settings import Settings
     from chimera_pipelines.tickets.jwks import KeyRing
     from chimera_pipelines.tickets.keys import KeyStore
@@ -91,7 +91,7 @@ def read(path: Path) -> Evidence:
     Raises:
         UsageError: CHIM202, the document cannot be read; CHIM225, a part of its History.
     """
-    from chimera_pipelines.maml.history_file import read_history, sidecar_path
+    from chimera_pipelines.maml.history_parts import read_history, sidecar_path
     from chimera_pipelines.maml.reader import read_text
     from chimera_pipelines.settings import settings
 

@@ -13,7 +13,7 @@ from chimera_pipelines.cli.terminal import opened
 from chimera_pipelines.errors import UsageError
 
 if TYPE_CHECKING:
-    from chimera_pipelines.maml.history import Entry
+    from chimera_pipelines.maml.history_entry import Entry
 
 LIST_EXAMPLE = options.example("chimera tickets list data/documents/h2_vqe.maml.md")
 SHOW_EXAMPLE = options.example("chimera tickets show data/documents/h2_vqe.maml.md 2")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chimera_pipelines.digest import sha256
-from chimera_pipelines.maml.history_file import read_history, sidecar_path
+from chimera_pipelines.maml.history_parts import read_history, sidecar_path
 from chimera_pipelines.scheduling.plan import Plan
 
 if TYPE_CHECKING:

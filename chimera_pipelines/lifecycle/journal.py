@@ -8,67 +8,28 @@ behind them is judged alone. A History that does not verify (801, 802, 803) gets
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from chimera_pipelines.digest import sha256
-from chimera_pipelines.errors import HistoryError, Where
 from chimera_pipelines.ledger.ledger import Ledger, RunRow, TreeHead
-from chimera_pipelines.lifecycle.journal_entries import (
-    Draft,
-    GrantReceipt,
-    TicketFields,
-    TicketReceipt,
-    ticket_row,
-)
-from chimera_pipelines.maml.history import as_read, parse_entries, split
-from chimera_pipelines.maml.history_file import (
-    ROTATE_BYTES,
-    HistoryFile,
-    HistoryPart,
-    LockedHistory,
-    is_writable,
-    read_history,
-    sidecar_path,
-)
+from chimera_pipelines.lifecycle.journal_entries import Draft, ticket_row
+from chimera_pipelines.lifecycle.receipts import GrantReceipt, TicketFields, TicketReceipt
+from chimera_pipelines.lifecycle.verdict import Verdict
+from chimera_pipelines.maml.history_file import ROTATE_BYTES, HistoryFile, LockedHistory
+from chimera_pipelines.maml.history_parts import is_writable, sidecar_path
 from chimera_pipelines.maml.names import slug
 from chimera_pipelines.tickets import merkle
 from chimera_pipelines.tickets.keys import KeyStore
 from chimera_pipelines.tickets.verification import Verifier
 from chimera_pipelines.timestamps import NS, timestamp
 
-__all__ = [
-    "GrantReceipt",
-    "Journal",
-    "TicketFields",
-    "TicketReceipt",
-    "history_parts",
-]
-
 # A run that neither ended nor signed for so long was killed; it no longer holds up a rotation.
 ABANDONED_S = 3600
 _T = TypeVar("_T")
-
-
-def history_parts(
-    document: Path, home: Path, document_id: str | None = None
-) -> tuple[HistoryPart, ...]:
-    """All parts of a document's History, archives and sidecar included, to be verified.
-
-    Args:
-        document: its path.
-        home: `CHIMERA_HOME`, where its sidecar may lie.
-        document_id: tells its sidecar from that of another document of the same name.
-    """
-    sidecar = sidecar_path(home, document, document_id or "")
-    if document_id is None:
-        sidecar = home / sidecar.name
-    return read_history(document, document.read_bytes(), sidecar).parts
 
 
 @dataclass(slots=True)
@@ -80,17 +41,6 @@ class _Request(Generic[_T]):
     done: bool = False
     outcome: _T | None = None
     error: Exception | None = None
-
-
-@dataclass(slots=True)
-class _Known:
-    """A History that was judged: the file, the bytes up to which, and what came of it."""
-
-    target: Path
-    beside: str
-    size: int
-    digest: bytes
-    verifier: Verifier = field(repr=False)
 
 
 class Journal:
@@ -128,7 +78,8 @@ class Journal:
         self._queue: list[_Request[Any]] = []
         self._queueing = threading.Lock()
         self._writing = threading.Lock()
-        self._known: _Known | None = None
+        self._verdict = Verdict(document_path, document_id, doc_digest, keys.ring)
+        self._history: HistoryFile | None = None
 
     def grant(self, run_id: str, by: str, heads: Sequence[str], hours: float) -> GrantReceipt:
         """The run's GRANT: the one that stands, else a new one, durably appended.
@@ -179,7 +130,7 @@ class Journal:
                 with file.locked() as history:
                     verifier = self._verified(history)
             else:
-                verifier = self._judge(file.document, file.document.read_bytes(), None)
+                verifier = self._verdict.judge(file.document, file.document.read_bytes(), None)
         root = None if verifier.tree is None else merkle.written(verifier.tree.root)
         tickets = len(verifier.passed("TICKET"))
         return {
@@ -206,7 +157,7 @@ class Journal:
         """Write what a batch of threads wants; what one of them does wrong is its own error."""
         try:
             with self._file(claim=True).locked() as history:
-                self._check_text(history)
+                self._verdict.check_text(history)
                 draft = Draft(self._verified(history), self._keys, self._gateway)
                 archived = self._rotate(history, draft, batch)
                 for request in batch:
@@ -214,7 +165,7 @@ class Journal:
                 if draft.entries:
                     self._store(history, draft, archived=archived)
         except Exception as error:  # noqa: BLE001  every waiting thread raises it
-            self._known = None
+            self._verdict.forget()
             for request in batch:
                 request.error = request.error or error
         finally:
@@ -233,95 +184,31 @@ class Journal:
 
     def _store(self, history: LockedHistory, draft: Draft, *, archived: bool) -> None:
         (history.restart if archived else history.append)(draft.raw)
-        self._remember(history, draft.verifier)
+        self._verdict.remember(history, draft.verifier)
         head = TreeHead(self.document_id, draft.verifier.number, draft.root)
         self._ledger.record(draft.rows(self._slug), head)
 
     def _file(self, *, claim: bool = False) -> HistoryFile:
+        """The History as it may be written now: the one of last time, which knows its bytes."""
         claim = claim and not is_writable(self.path)
         sidecar = sidecar_path(self._home, self.path, self.document_id, claim=claim)
-        return HistoryFile(self.path, sidecar=sidecar)
-
-    def _check_text(self, history: LockedHistory) -> None:
-        found = sha256(split(history.document_bytes).body)
-        if found != self.doc:
-            raise HistoryError(
-                "MAML806",
-                f"the document's text changed since it was compiled: '{found}', not '{self.doc}'",
-                where=Where(str(self.path)),
-                hint="start the run again with the present text",
-            )
+        file = HistoryFile(self.path, sidecar=sidecar)
+        if self._history is None or not self._history.same_place(file):
+            self._history = file
+        return self._history
 
     def _verified(self, history: LockedHistory) -> Verifier:
-        """The judged History under the lock, judging only what is new.
-
-        Raises:
-            HistoryError: MAML801, 802 or 803: nothing may be added.
-        """
-        verifier = self._continued(history) or self._verified_whole(history)
-        problem = verifier.blocking
-        if problem is not None:
-            self._known = None
-            raise HistoryError(
-                problem.code,
-                f"history does not verify, nothing is added: entry {problem.entry}: "
-                f"{problem.message}",
-                where=Where(str(history.target), problem.line),
-                hint=f"chimera verify '{self.path}'",
-            )
-        self._remember(history, verifier)
-        return verifier
-
-    def _continued(self, history: LockedHistory) -> Verifier | None:
-        """The verifier of last time, after what was appended since; None when it does not fit."""
-        known = self._known
-        if known is None or known.target != history.target or known.beside != self._beside(history):
-            return None
-        if hashlib.sha256(history.raw[: known.size]).digest() != known.digest:
-            return None
-        added = as_read(history.raw[known.size :]).rstrip(b"\n")
-        if added and not added.startswith(b"- "):
-            return None
-        known.verifier.keys = self._keys.ring()
-        for entry in parse_entries(added + b"\n" if added else b""):
-            known.verifier.feed(entry)
-        return known.verifier
-
-    def _verified_whole(self, history: LockedHistory) -> Verifier:
-        sidecar = None if history.target == history.document else history.target
-        verifier = self._judge(history.document, history.document_bytes, sidecar)
-        if verifier.blocking is None:
+        """The judged History under the lock; raises as `Verdict.of`."""
+        verifier, fresh = self._verdict.of(history)
+        rows = [
+            ticket_row(judged.entry, self.document_id, self._slug)
+            for judged in verifier.judged
+            if fresh and judged.passed
+        ]
+        if rows:
             # A crash between file and ledger leaves entries that only the file has.
-            rows = [
-                ticket_row(judged.entry, self.document_id, self._slug)
-                for judged in verifier.judged
-                if judged.passed
-            ]
-            if rows:
-                self._ledger.record(rows)
+            self._ledger.record(rows)
         return verifier
-
-    def _judge(self, document: Path, data: bytes, sidecar: Path | None) -> Verifier:
-        verifier = Verifier(self.document_id, self.doc, self._keys.ring())
-        for part in read_history(document, data, sidecar).parts:
-            for at, entry in enumerate(part.entries):
-                verifier.feed(entry, archive_read=part.archive_read and at == 0)
-        return verifier
-
-    def _remember(self, history: LockedHistory, verifier: Verifier) -> None:
-        raw = history.raw
-        self._known = _Known(
-            history.target,
-            self._beside(history),
-            len(raw),
-            hashlib.sha256(raw).digest(),
-            verifier,
-        )
-
-    @staticmethod
-    def _beside(history: LockedHistory) -> str:
-        """Digest of the document where its History lies in a sidecar."""
-        return "" if history.target == history.document else sha256(history.document_bytes)
 
     def _rotate(self, history: LockedHistory, draft: Draft, batch: Sequence[_Request[Any]]) -> bool:
         """Move the entries to an archive when they are too many, a run begins and no other runs."""

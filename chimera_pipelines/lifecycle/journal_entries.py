@@ -13,66 +13,22 @@ from dataclasses import dataclass, field
 from chimera_pipelines.digest import sha256
 from chimera_pipelines.errors import HistoryError, RefusedError, SettingsError, UsageError
 from chimera_pipelines.ledger.ledger import TicketRow
-from chimera_pipelines.maml.history import (
+from chimera_pipelines.lifecycle.receipts import GrantReceipt, TicketFields, TicketReceipt
+from chimera_pipelines.maml.history import parse_entries
+from chimera_pipelines.maml.history_entry import (
     Entry,
-    parse_entries,
     render_line,
     render_note,
     render_signed,
 )
 from chimera_pipelines.tickets import merkle
 from chimera_pipelines.tickets.dsse import to_be_signed
+from chimera_pipelines.tickets.entries import HistoryEntry
 from chimera_pipelines.tickets.jwks import gateway_of, head_holder
 from chimera_pipelines.tickets.keys import KeyStore, StoredSigner
 from chimera_pipelines.tickets.statement import payload
-from chimera_pipelines.tickets.verification import HistoryEntry, Verifier
+from chimera_pipelines.tickets.verification import Verifier
 from chimera_pipelines.timestamps import NS, instant, timestamp
-
-
-@dataclass(frozen=True, slots=True)
-class TicketFields:
-    """What the lifecycle knows of an invocation when it signs it.
-
-    Attributes:
-        status: `ok`, `failed`, `unverified` or `reused`.
-        cuda_ns: CUDA-event time, None when no CUDA kernel ran.
-        input_digest, output_digest: `in` and `out` of MAML.md §8.
-        head_kind, partition, sandbox: for the ledger; the line does not carry them.
-    """
-
-    run_id: str
-    kernel: str
-    status: str
-    head: str
-    head_kind: str
-    cuda_ns: int | None
-    input_digest: str
-    output_digest: str
-    partition: str | None = None
-    sandbox: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TicketReceipt:
-    """A TICKET that lies on disk. `root` is the tree head with it as last entry."""
-
-    seq: int
-    key: str
-    root: str
-    timestamp: str
-    signature_digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class GrantReceipt:
-    """A GRANT that lies on disk. `root` is the tree head when the receipt was given."""
-
-    seq: int
-    key: str
-    root: str
-    timestamp: str
-    signature_digest: str
-    expires: str
 
 
 @dataclass(slots=True)

@@ -14,8 +14,8 @@ from chimera_pipelines.contracts import schema
 from chimera_pipelines.digest import JSONValue, NotCanonicalError
 from chimera_pipelines.errors import KernelError, Where
 from chimera_pipelines.lifecycle.inputs import Sources
-from chimera_pipelines.lifecycle.journal import TicketReceipt
 from chimera_pipelines.lifecycle.loop import Finished
+from chimera_pipelines.lifecycle.receipts import TicketReceipt
 from chimera_pipelines.lifecycle.records import Invocation, Outcome, Status
 from chimera_pipelines.lifecycle.run import Run
 from chimera_pipelines.lifecycle.spec import KernelSpec

@@ -19,7 +19,7 @@ from chimera_pipelines.digest import JSONValue, canonical, digest, read_canonica
 from chimera_pipelines.errors import KernelError
 from chimera_pipelines.heads.protocol import Head
 from chimera_pipelines.lifecycle import admission, calls
-from chimera_pipelines.lifecycle.journal import GrantReceipt, TicketFields, TicketReceipt
+from chimera_pipelines.lifecycle.receipts import GrantReceipt, TicketFields, TicketReceipt
 from chimera_pipelines.lifecycle.records import Invocation
 from chimera_pipelines.lifecycle.services import Services, SessionSpec
 from chimera_pipelines.lifecycle.spec import BlockSpec, DocumentSpec, KernelSpec

@@ -2,7 +2,7 @@
 
 `Verifier` takes entries one after the other and keeps all that the next one needs: the tree, the
 grants that passed, the keys that were replaced. So a gateway that has verified a History once
-judges only what came after (lifecycle/journal.py). The first step that fails is the entry's code;
+judges only what came after (lifecycle/verdict.py). The first step that fails is the entry's code;
 whatever its fate, an entry is a leaf of the tree, because the chain is over the entries as they
 stand.
 """

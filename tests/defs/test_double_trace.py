@@ -6,7 +6,7 @@ from chimera_pipelines.defs.launch import run_in_dagster
 from chimera_pipelines.defs.project import plan_store
 from chimera_pipelines.defs.trust import evidence
 from chimera_pipelines.lifecycle.services import Services
-from chimera_pipelines.maml.history_file import read_history
+from chimera_pipelines.maml.history_parts import read_history
 from chimera_pipelines.runner import run_plan
 from chimera_pipelines.scheduling.plan import load_plan
 from chimera_pipelines.settings import settings

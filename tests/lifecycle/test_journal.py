@@ -15,8 +15,10 @@ import pytest
 from chimera_pipelines.errors import HistoryError, RefusedError, SettingsError, UsageError
 from chimera_pipelines.ledger.ledger import Ledger
 from chimera_pipelines.lifecycle import journal as journal_module
-from chimera_pipelines.lifecycle.journal import Journal, TicketFields, history_parts
+from chimera_pipelines.lifecycle.journal import Journal
+from chimera_pipelines.lifecycle.receipts import TicketFields
 from chimera_pipelines.maml.history import doc_digest, parse_history
+from chimera_pipelines.maml.history_parts import HistoryPart, read_history, sidecar_path
 from chimera_pipelines.tickets import providers
 from chimera_pipelines.tickets.keys import KeyStore
 from chimera_pipelines.tickets.verification import Verification, verify
@@ -56,11 +58,15 @@ class Place:
 
     def verify(self) -> Verification:
         return verify(
-            history_parts(self.document, self.home, ID),
+            self.parts(),
             document_id=ID,
             doc=doc_digest(self.document.read_bytes()),
             keys=self.keys.ring(),
         )
+
+    def parts(self) -> tuple[HistoryPart, ...]:
+        sidecar = sidecar_path(self.home, self.document, ID)
+        return read_history(self.document, self.document.read_bytes(), sidecar).parts
 
     def actions(self) -> list[str]:
         return [entry.action for entry in parse_history(self.document.read_bytes())]
@@ -413,7 +419,8 @@ WRITER = """
 import json, sys
 from pathlib import Path
 from chimera_pipelines.ledger.ledger import Ledger
-from chimera_pipelines.lifecycle.journal import Journal, TicketFields
+from chimera_pipelines.lifecycle.journal import Journal
+from chimera_pipelines.lifecycle.receipts import TicketFields
 from chimera_pipelines.tickets.keys import KeyStore
 given = json.loads(sys.argv[1])
 home = Path(given["home"])

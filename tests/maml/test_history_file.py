@@ -10,11 +10,12 @@ import pytest
 
 from chimera_pipelines.errors import UsageError
 from chimera_pipelines.maml import history_file
-from chimera_pipelines.maml.history import parse_history
-from chimera_pipelines.maml.history_file import HistoryFile, read_history, sidecar_path
+from chimera_pipelines.maml.history import doc_digest, parse_history
+from chimera_pipelines.maml.history_file import HistoryFile
+from chimera_pipelines.maml.history_parts import is_writable, read_history, sidecar_path
 
 BODY = b"---\nid: x\n---\n## Intent\nBell.\n"
-ID, OTHER = "urn:uuid:0d9f6a52-2f43-4c6e-9a53-5d2c1f6a7b10", "urn:uuid:" + "1" * 28 + "22222222"
+ID = "urn:uuid:0d9f6a52-2f43-4c6e-9a53-5d2c1f6a7b10"
 
 
 def note(text: str) -> bytes:
@@ -34,27 +35,6 @@ def append(path: Path, *texts: str, sidecar: Path | None = None) -> None:
         history.append([note(text) for text in texts])
 
 
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        (b"a\n", b"a\n\n## History\n\n+"),
-        (b"a", b"a\n\n## History\n\n+"),
-        (b"a\n\n", b"a\n\n## History\n\n+"),
-        (b"a\r\n", b"a\r\n\n## History\n\n+"),
-        (b"a\r\n\r\n", b"a\r\n\r\n## History\n\n+"),
-        (b"", b"## History\n\n+"),
-        (b"a\n\n## History", b"a\n\n## History\n\n+"),
-        (b"a\n\n## History\n", b"a\n\n## History\n\n+"),
-        (b"a\n\n## History\n\n\n\n", b"a\n\n## History\n\n+"),
-        (b"a\n\n## History\n\n- e\n", b"a\n\n## History\n\n- e\n+"),
-        (b"a\n\n## History\n- e\n\n\n", b"a\n\n## History\n- e\n+"),
-        (b"a\r\n## History\r\n\r\n- e\r\n\r\n", b"a\r\n## History\r\n\r\n- e\r\n+"),
-    ],
-)
-def test_entries_go_to_the_end(before, after):
-    assert history_file.with_entries(before, [b"+"]) == after
-
-
 def test_appending_only_adds(document):
     append(document, "one")
     first = document.read_bytes()
@@ -69,6 +49,42 @@ def test_two_writes_under_one_lock(document):
         history.append([note("one")])
         history.append([note("two")])
     assert [entry.text for entry in parse_history(document.read_bytes())] == ["one", "two"]
+
+
+def test_what_was_there_when_the_lock_was_given_back_is_familiar(document):
+    file = HistoryFile(document)
+    with file.locked() as history:
+        assert history.familiar == 0
+        history.append([note("one")])
+        size = len(history.raw)
+    append(document, "from another process")
+    with file.locked() as history:
+        assert history.familiar == size
+        assert history.doc == doc_digest(BODY)
+        history.append([note("two")])
+    texts = [entry.text for entry in parse_history(document.read_bytes())]
+    assert texts == ["one", "from another process", "two"]
+    document.write_bytes(document.read_bytes().replace(b"Bell", b"Boll"))
+    with file.locked() as history:
+        assert history.familiar == 0
+        assert history.doc == doc_digest(BODY.replace(b"Bell", b"Boll"))
+
+
+def test_an_append_that_failed_is_not_familiar(document, monkeypatch):
+    file = HistoryFile(document)
+    with file.locked() as history:
+        history.append([note("one")])
+    whole = document.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", _full)
+        with file.locked() as history, pytest.raises(UsageError, match="space"):
+            history.append([note("two")])
+    with file.locked() as history:
+        assert (history.familiar, history.raw) == (len(whole), whole)
+
+
+def _full(_handle: int) -> None:
+    raise OSError(28, "No space left on device")
 
 
 def test_a_link_stays_a_link(document, tmp_path):
@@ -106,7 +122,7 @@ def test_a_read_only_document_gets_a_sidecar(document, tmp_path, made_read_only)
     sidecar = sidecar_path(tmp_path / "home", document, ID, claim=True)
     (document if made_read_only == "file" else document.parent).chmod(0o555)
     try:
-        assert not history_file.is_writable(document)
+        assert not is_writable(document)
         append(document, "two", sidecar=sidecar)
         assert document.read_bytes() == whole
         assert sidecar == tmp_path / "home" / "bell.history.md"
@@ -119,14 +135,6 @@ def test_a_read_only_document_gets_a_sidecar(document, tmp_path, made_read_only)
     append(document, "three", sidecar=sidecar)
     assert document.read_bytes() == whole
     assert sidecar.read_bytes().endswith(note("three"))
-
-
-def test_documents_of_one_name_have_sidecars_of_their_own(tmp_path):
-    home = tmp_path / "home"
-    first = sidecar_path(home, Path("/a/bell.maml.md"), ID, claim=True)
-    second = sidecar_path(home, Path("/b/bell.maml.md"), OTHER, claim=True)
-    assert (first.name, second.name) == ("bell.history.md", "bell-22222222.history.md")
-    assert sidecar_path(home, Path("/c/bell.maml.md"), ID) == first
 
 
 def archived(path: Path, first: bytes) -> str:
