@@ -5,7 +5,6 @@ import math
 
 import pytest
 from qiskit import QuantumCircuit
-from quantum.circuits import cone, fits, ghz, measured, teleport
 
 from chimera_pipelines.errors import HeadUnavailableError, KernelError
 from chimera_pipelines.heads.local import LocalHead, build_heads, open_engine
@@ -15,6 +14,7 @@ from chimera_pipelines.quantum.engines.aer import AerEngine
 from chimera_pipelines.quantum.qasm import parse_qasm
 from chimera_pipelines.quantum.record import circuits_from_json
 from chimera_pipelines.quantum.write import encode_circuits
+from tests.quantum.circuits import cone, fits, ghz, measured, teleport
 
 MEMORY = 1 << 28
 

@@ -7,7 +7,6 @@ import sys
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
-from quantum.circuits import ghz, teleport
 from safetensors import safe_open
 from safetensors.numpy import save
 
@@ -17,6 +16,7 @@ from chimera_pipelines.heads.snapshot import load
 from chimera_pipelines.quantum.embedding import Embedding
 from chimera_pipelines.quantum.record import circuits_from_json
 from chimera_pipelines.quantum.write import encode_circuits
+from tests.quantum.circuits import ghz, teleport
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from kernels import block, said
 
 from chimera_pipelines.maml.code_facts import inspect_block
 from chimera_pipelines.maml.code_python_rules import MODULES
+from tests.maml.kernels import block, said
 
 RUN = "\ndef run():\n    return {}"
 

@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kernels import block, inspect
 
 from chimera_pipelines.maml.code_facts import inspect_block
+from tests.maml.kernels import block, inspect
 
 HEAD = 'OPENQASM 3.0; include "stdgates.inc"; '
 

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from documents import codes
 
 from chimera_pipelines.maml.sections import read_body
+from tests.maml.documents import codes
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from documents import codes
 
 from chimera_pipelines.maml.context import read_context
 from chimera_pipelines.maml.sections import read_body
+from tests.maml.documents import codes
 
 
 def context(text):

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from kernels import FRONT, K, places
+
+from tests.maml.kernels import FRONT, K, places
 
 TAKES = "```python {#k}\ndef run(a=1, b=1): return {}\n```\n"
 M = "```python {#m}\ndef run(v=1): return {}\n```\n"

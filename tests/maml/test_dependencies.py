@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from kernels import K, Q, graph_document, places
 
 from chimera_pipelines.maml.reader import read_text
+from tests.maml.kernels import K, Q, graph_document, places
 
 
 def read(dependencies, code=K, rest=""):

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from kernels import K, places
+
+from tests.maml.kernels import K, places
 
 
 def codes(inputs, embedding, width=2):

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from documents import codes, front
 
 from chimera_pipelines.maml.diagnostics import ordered
 from chimera_pipelines.maml.front_matter import read_front_matter
+from tests.maml.documents import codes, front
 
 
 def said(*lines, **changed):

@@ -9,10 +9,10 @@ import networkx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kernels import block, kernel
 
 from chimera_pipelines.maml import graph
 from chimera_pipelines.maml.code_records import CodeFacts
+from tests.maml.kernels import block, kernel
 
 SIZES = st.integers(1, 12)
 

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from kernels import FRONT, K, Q, places
+
+from tests.maml.kernels import FRONT, K, Q, places
 
 TORCH = "```python {#t}\nimport torch\ndef run(): return {}\n```\n"
 

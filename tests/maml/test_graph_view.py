@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-from kernels import graph_document
-
 from chimera_pipelines.maml.graph_view import View
 from chimera_pipelines.maml.reader import read_text
+from tests.maml.kernels import graph_document
 
 
 def view(dependencies):

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from documents import CODE, SCHEMA, codes, document
 
 from chimera_pipelines.maml.reader import read_text
+from tests.maml.documents import CODE, SCHEMA, codes, document
 
 NOTE = "- 2026-08-01T09:00:00Z: [NOTE] x\n"
 HEAD = "## Intent\nTest.\n\n"

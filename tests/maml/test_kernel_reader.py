@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from kernels import K, Q, block, places
 
 from chimera_pipelines.maml.code_facts import inspect_block
 from chimera_pipelines.maml.kernel_reader import asked_names, called_parameters
+from tests.maml.kernels import K, Q, block, places
 
 T = "```python {#t}\ndef run(a=1, b=1, c=1, d=1): return {}\n```\n"
 S = '```python {#s}\ndef run(t=1): return {"done": True}\n```\n'

@@ -4,12 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
-from documents import CODE, SCHEMA, codes, document, front
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chimera_pipelines.errors import UsageError
 from chimera_pipelines.maml.reader import read_file, read_text
+from tests.maml.documents import CODE, SCHEMA, codes, document, front
 
 EXAMPLES = Path(__file__).parent.parent / "vectors" / "examples"
 CLEAN = ["h2_vqe", "calibration_watch", "quantum_kernel_classifier", "signed/h2_vqe"]

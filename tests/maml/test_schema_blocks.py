@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from documents import CODE, SCHEMA, codes, document
 
 from chimera_pipelines.maml.diagnostics import Span
 from chimera_pipelines.maml.reader import read_text
 from chimera_pipelines.maml.schema_blocks import read_schemas
 from chimera_pipelines.maml.sections import read_body
+from tests.maml.documents import CODE, SCHEMA, codes, document
 
 HEADING = Span.at(1, 1)
 

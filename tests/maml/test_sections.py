@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from triples import triples
 
 from chimera_pipelines.maml.diagnostics import ordered
 from chimera_pipelines.maml.sections import canonical_name, missing_sections, read_body
+from tests.maml.triples import triples
 
 CASES = triples("sections.md")
 

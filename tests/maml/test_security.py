@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from documents import CODE, codes, document
 
 from chimera_pipelines.maml.reader import read_text
+from tests.maml.documents import CODE, codes, document
 
 FLAG = "quantum_security_flag: true"
 GRAPH = "## Dependencies\n```yaml\nkernels:\n  k: {%s}\n```\n"

@@ -6,7 +6,7 @@ from qiskit import QuantumCircuit
 
 from chimera_pipelines.quantum.drawing import depth, draw, draw_text, summary
 from chimera_pipelines.quantum.write import write_record
-from quantum.circuits import ghz, teleport
+from tests.quantum.circuits import ghz, teleport
 
 
 def test_a_drawing_is_a_figure_outside_pyplot():

@@ -7,7 +7,7 @@ from qiskit import QuantumCircuit
 
 from chimera_pipelines.quantum.form import analyse, is_clifford, quarter_turns
 from chimera_pipelines.quantum.write import write_record
-from quantum.circuits import cone, ghz, measured, teleport
+from tests.quantum.circuits import cone, ghz, measured, teleport
 
 
 def _form(circuit: QuantumCircuit):

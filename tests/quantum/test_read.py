@@ -9,7 +9,7 @@ from chimera_pipelines.quantum.read import to_instruction, to_qiskit
 from chimera_pipelines.quantum.record import CircuitRecord
 from chimera_pipelines.quantum.standard import build, classes, names
 from chimera_pipelines.quantum.write import write_record
-from quantum.circuits import close_up_to_nothing, teleport
+from tests.quantum.circuits import close_up_to_nothing, teleport
 
 
 def _record(*steps: Operation) -> CircuitRecord:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from chimera_pipelines.quantum.operations import RecordError
 from chimera_pipelines.quantum.record import CircuitRecord, circuits_from_json, from_json
-from quantum.circuits import dynamic_records, unitary_records
+from tests.quantum.circuits import dynamic_records, unitary_records
 
 
 @settings(max_examples=60, deadline=None)

@@ -9,7 +9,7 @@ from qiskit.quantum_info import SparsePauliOp, Statevector, random_statevector
 from chimera_pipelines.errors import KernelError
 from chimera_pipelines.quantum import sampling
 from chimera_pipelines.quantum.observables import Observable
-from quantum.circuits import fits
+from tests.quantum.circuits import fits
 
 STRINGS = {"ZIXYI": 0.3, "XXIIZ": 1.0, "YYZII": 2.0, "IIIII": 0.5, "ZZZZZ": 1.5, "IYIXI": -0.7}
 

@@ -30,7 +30,7 @@ from chimera_pipelines.quantum.operations import RecordError
 from chimera_pipelines.quantum.read import to_qiskit
 from chimera_pipelines.quantum.record import circuits_from_json, from_json
 from chimera_pipelines.quantum.write import encode_circuits, write_record
-from quantum.circuits import close_up_to_nothing, dynamic_records, teleport, unitary_records
+from tests.quantum.circuits import close_up_to_nothing, dynamic_records, teleport, unitary_records
 
 VECTOR = np.array([1, 2, 3, 4j, 0, 1, 2, 5]) / math.sqrt(60)
 

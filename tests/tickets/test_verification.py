@@ -3,7 +3,6 @@ from __future__ import annotations
 import re
 
 import pytest
-import vector_edits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from chimera_pipelines.tickets.jwks import KeyRing, base64url, load_jwks, truste
 from chimera_pipelines.tickets.merkle import MerkleTree, written
 from chimera_pipelines.tickets.statement import payload
 from chimera_pipelines.tickets.verification import Verification, verify
+from tests.tickets import vector_edits
 
 VECTORS = vector_edits.load()
 BASES = vector_edits.bases(VECTORS)

@@ -75,12 +75,16 @@ class AerProgram:
         """The circuit with a form's angles, started from its factors."""
         values = dict(zip(self.parameters, form.angles, strict=True)) if self.parameters else {}
         bound = self.circuit.assign_parameters(values, strict=False)
-        for step in reversed(self.start(form.factors)):
+        for step in reversed(self.start(form.factors, float(bound.global_phase))):
             bound.data.insert(0, step)
         return bound
 
-    def start(self, factors: Sequence[Factor]) -> list[CircuitInstruction]:
+    def start(self, factors: Sequence[Factor], phase: float = 0.0) -> list[CircuitInstruction]:
         """Instructions that set the product state a circuit starts from.
+
+        Args:
+            factors: of the product state.
+            phase: of the circuit, in radians: Aer applies it to |0…0⟩, so setting a state loses it.
 
         Raises:
             KernelError: MAML319 for the stabilizer method, which holds no amplitudes.
@@ -103,7 +107,7 @@ class AerProgram:
                 )
                 for factor in factors
             ]
-        vector = product_state(factors, len(qubits))
+        vector = product_state(factors, len(qubits)) * np.exp(1j * phase)
         if self.method == "density_matrix":
             return [CircuitInstruction(SetDensityMatrix(np.outer(vector, vector.conj())), qubits)]
         return [CircuitInstruction(SetStatevector(vector), qubits)]

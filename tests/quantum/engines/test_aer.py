@@ -22,7 +22,7 @@ from chimera_pipelines.quantum.form import Factor
 from chimera_pipelines.quantum.observables import Observable
 from chimera_pipelines.quantum.read import to_qiskit
 from chimera_pipelines.quantum.write import write_record
-from quantum.circuits import (
+from tests.quantum.circuits import (
     close_up_to_nothing,
     cone,
     fits,
@@ -318,3 +318,12 @@ def test_a_bare_multiplexer_kills_aer_and_never_reaches_it_here(engine):
         circuit.append(StatePreparation(np.full(4, 0.5)).inverse(), [0, 1])
     (held,) = engine.propagate([Embedded(write_record(circuit))], Request(10, 0))
     assert sum(held.measurement.counts.values()) == 10
+
+
+def test_setting_a_start_state_keeps_the_phase_that_the_pass_manager_gave(engine):
+    circuit = QuantumCircuit(1)
+    circuit.append(StatePreparation([0.6, 0.8j]), [0])
+    circuit.id(0)
+    circuit.x(0)
+    record = write_record(circuit)
+    assert close_up_to_nothing(_state(engine, record), Statevector(circuit).data)

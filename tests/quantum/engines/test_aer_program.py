@@ -8,7 +8,7 @@ from qiskit.quantum_info import Statevector
 
 from chimera_pipelines.quantum.engines.aer_program import BASIS, pass_manager, product_state
 from chimera_pipelines.quantum.form import Factor
-from quantum.circuits import close_up_to_nothing
+from tests.quantum.circuits import close_up_to_nothing
 
 
 @pytest.mark.parametrize("method", BASIS)

@@ -8,7 +8,7 @@ from chimera_pipelines.quantum.engines.choice import choose_method, state_bytes
 from chimera_pipelines.quantum.engines.protocol import Request
 from chimera_pipelines.quantum.form import Factor, analyse
 from chimera_pipelines.quantum.write import write_record
-from quantum.circuits import ghz
+from tests.quantum.circuits import ghz
 
 AVAILABLE = frozenset({"statevector", "stabilizer", "density_matrix", "matrix_product_state"})
 

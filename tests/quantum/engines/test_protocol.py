@@ -4,7 +4,7 @@ from chimera_pipelines.quantum.engines.aer import AerEngine
 from chimera_pipelines.quantum.engines.protocol import Collapsed, Engine, Evolved
 from chimera_pipelines.quantum.measurement import Measurement
 from chimera_pipelines.quantum.write import write_record
-from quantum.circuits import ghz
+from tests.quantum.circuits import ghz
 
 
 def test_aer_is_an_engine():
