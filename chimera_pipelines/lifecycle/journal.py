@@ -200,13 +200,10 @@ class Journal:
     def _verified(self, history: LockedHistory) -> Verifier:
         """The judged History under the lock; raises as `Verdict.of`."""
         verifier, fresh = self._verdict.of(history)
-        rows = [
-            ticket_row(judged.entry, self.document_id, self._slug)
-            for judged in verifier.judged
-            if fresh and judged.passed
-        ]
-        if rows:
+        if fresh:
             # A crash between file and ledger leaves entries that only the file has.
+            passed = [judged.entry for judged in verifier.judged if judged.passed]
+            rows = [ticket_row(entry, self.document_id, self._slug) for entry in passed]
             self._ledger.record(rows)
         return verifier
 

@@ -49,22 +49,21 @@ class HistoryBytes:
 
     def with_entries(self, entries: Sequence[bytes]) -> Self:
         """These bytes with entries at the end of History, which is begun where there is none."""
-        whole = self._above() + b"".join(entries)
+        whole = b"".join((*self._above(), *entries))
         if not self.raw or self.raw.endswith(b"\r"):
             # A CR gets a line feed behind it, and so may end a line that History begins at.
             return self.read(whole)
         return replace(self, raw=whole, begun=True, filled=True)
 
-    def _above(self) -> bytes:
+    def _above(self) -> tuple[bytes | memoryview, ...]:
         """What stands above new entries: these bytes, blank lines at the very end left out."""
         raw = self.raw
         if not self.begun:
-            if not raw:
-                return HEADING + b"\n\n"
             text = as_read(raw)
-            return raw + completed(text)[len(text) :] + HEADING + b"\n\n"
+            gap = completed(text)[len(text) :] if raw else b""
+            return raw, gap, HEADING, b"\n\n"
         kept = len(raw)
         while kept and raw[kept - 1] in b"\r\n":
             kept -= 1
         end = b"\r\n" if raw.startswith(b"\r\n", kept) else b"\n"
-        return raw[:kept] + end + (b"" if self.filled else b"\n")
+        return memoryview(raw)[:kept], end, b"" if self.filled else b"\n"

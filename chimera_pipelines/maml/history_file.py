@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 from chimera_pipelines.errors import UsageError, Where
 from chimera_pipelines.maml import atomic_file
@@ -23,6 +24,7 @@ from chimera_pipelines.maml.history_parts import failed, is_writable, read_bytes
 from chimera_pipelines.maml.names import stem
 
 ROTATE_BYTES = 4 * 1024 * 1024
+_Version: TypeAlias = tuple[int, int, int, int]
 
 
 class HistoryFile:
@@ -36,7 +38,7 @@ class HistoryFile:
     def __init__(self, path: Path, *, sidecar: Path | None = None) -> None:
         self.document = path.resolve()
         self.sidecar = sidecar
-        self._last: tuple[Path, HistoryBytes] | None = None
+        self._last: tuple[Path, _Version, HistoryBytes] | None = None
 
     @property
     def target(self) -> Path:
@@ -61,12 +63,12 @@ class HistoryFile:
             handle = atomic_file.lock(target, create=target == self.sidecar)
         except OSError as error:
             raise failed("cannot open history", target, error) from None
-        last = self._last[1] if self._last is not None and self._last[0] == target else None
+        last = self._last[1:] if self._last is not None and self._last[0] == target else None
         history = LockedHistory(self.document, target, handle, last)
         try:
             yield history
         finally:
-            self._last = target, history.content
+            self._last = target, history.version, history.content
             history.close()
 
 
@@ -76,21 +78,33 @@ class LockedHistory:
     Attributes:
         document: the document.
         target: the file that entries are added to.
+        version: tells its bytes from those it had before.
         content: its bytes.
         familiar: how many of them were there, just so, when the lock was last given back; 0 when
             others were.
     """
 
     def __init__(
-        self, document: Path, target: Path, handle: int, last: HistoryBytes | None
+        self,
+        document: Path,
+        target: Path,
+        handle: int,
+        last: tuple[_Version, HistoryBytes] | None,
     ) -> None:
         self._handles = [handle]
         self.document = document
         self.target = target
         self._seen = os.fstat(handle)
+        self.version = _version(self._seen)
+        self.familiar = 0
+        if last is not None and last[0] == self.version:
+            self.content = last[1]
+            self.familiar = len(self.raw)
+            return
         raw = read_bytes(target)
-        grown = None if last is None else last.grown(raw)
-        self.familiar = len(last.raw) if last is not None and grown is not None else 0
+        grown = None if last is None else last[1].grown(raw)
+        if last is not None and grown is not None:
+            self.familiar = len(last[1].raw)
         self.content = grown or HistoryBytes.read(raw)
 
     def close(self) -> None:
@@ -160,20 +174,22 @@ class LockedHistory:
 
     def _write(self, content: HistoryBytes) -> None:
         try:
-            if _version(self.target.stat()) != _version(self._seen):
+            if _version(self.target.stat()) != self.version:
                 raise failed("cannot write history", self.target, _CHANGED)
             self._handles.append(atomic_file.replace(self.target, content.raw, like=self._seen))
         except OSError as error:
             raise failed("cannot write history", self.target, error) from None
         self._seen = os.fstat(self._handles[-1])
+        self.version = _version(self._seen)
         self.content = content
 
 
 _CHANGED = OSError(errno.EAGAIN, "it was changed by someone else meanwhile")
 
 
-def _version(found: os.stat_result) -> tuple[int, int, int]:
-    return found.st_ino, found.st_size, found.st_mtime_ns
+def _version(found: os.stat_result) -> _Version:
+    """What changes with the bytes: nobody can set the time of the last change of an inode."""
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def archive_stem(name: str) -> str:

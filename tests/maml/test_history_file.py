@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -68,6 +69,31 @@ def test_what_was_there_when_the_lock_was_given_back_is_familiar(document):
     with file.locked() as history:
         assert history.familiar == 0
         assert history.doc == doc_digest(BODY.replace(b"Bell", b"Boll"))
+
+
+def test_a_file_that_nobody_touched_is_not_read_again(document, monkeypatch):
+    file = HistoryFile(document)
+    with file.locked() as history:
+        history.append([note("one")])
+    read = []
+    monkeypatch.setattr(history_file, "read_bytes", lambda path: read.append(path) or b"")
+    with file.locked() as history:
+        history.append([note("two")])
+    assert not read
+    assert document.read_bytes() == BODY + b"\n## History\n\n" + note("one") + note("two")
+
+
+def test_an_edit_that_hides_its_time_is_seen(document):
+    file = HistoryFile(document)
+    with file.locked() as history:
+        history.append([note("one")])
+    before = document.stat()
+    with document.open("r+b") as opened:
+        opened.write(document.read_bytes().replace(b"one", b"eno"))
+    os.utime(document, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with file.locked() as history:
+        assert history.familiar == 0
+        assert b"eno" in history.raw
 
 
 def test_an_append_that_failed_is_not_familiar(document, monkeypatch):
