@@ -16,6 +16,7 @@ from chimera_pipelines.ring.blobs import ContentStore
 from chimera_pipelines.sandbox.outcomes import (
     Attachment,
     Crashed,
+    Limit,
     LimitExceeded,
     NotJSON,
     Outcome,
@@ -23,7 +24,12 @@ from chimera_pipelines.sandbox.outcomes import (
     Returned,
 )
 
+
 _CODED = re.compile(r"\s*(MAML\d{3})[: ]+(.*)", re.DOTALL)
+
+
+class OutOfTimeError(KernelError):
+    """A call ran until the time was up that its phase had left; the phase knows the whole limit."""
 
 
 def arguments(
@@ -114,42 +120,95 @@ def returned(outcome: Outcome, block: BlockSpec, *, file: str, phase: str) -> Re
         KernelError: MAML901 raised, 902 limit, 903 crash, 904 no JSON, or the code that trusted
             code of ours put in front of its message (MAML319, …).
     """
-    where = Where(file, block.first_line)
+    where = _where(outcome, block, file)
     if isinstance(outcome, Returned):
         return outcome
     if isinstance(outcome, Raised):
-        raise _raised(outcome, block, file, phase)
+        raise _raised(outcome, where, phase)
     if isinstance(outcome, NotJSON):
         raise KernelError("MAML904", outcome.message, phase=phase, where=where, hint=_JSON_HINT)
     if isinstance(outcome, LimitExceeded):
-        message = f"{outcome.limit} limit of {outcome.allowed:g} {outcome.unit}".rstrip()
-        raise KernelError(
-            "MAML902", message, phase=phase, where=where, hint=_LIMIT_HINTS[outcome.limit]
-        )
+        words, hint = _LIMITS[outcome.limit]
+        message = words.format(_amount(outcome))
+        kind = OutOfTimeError if outcome.limit is Limit.WALL else KernelError
+        raise kind("MAML902", message, phase=phase, where=where, hint=hint)
     assert isinstance(outcome, Crashed)  # noqa: S101 - the union has no further member
     reason = outcome.signal or f"exit code {outcome.exit_code} without an answer"
-    raise KernelError("MAML903", f"the sandbox process ended: {reason}", phase=phase, where=where)
+    message = f"the sandbox process ended: {reason}"
+    raise KernelError("MAML903", message, phase=phase, where=where, hint=_crash_hint(outcome))
 
 
 _JSON_HINT = "return one object of JSON values; NaN, sets and objects of classes are none"
-_LIMIT_HINTS = {
-    "wall": "raise the kernel's timeout",
-    "cpu": "raise the kernel's timeout",
-    "memory": "work on smaller pieces, or set CHIMERA_MEMORY_BYTES",
-    "output": "print less",
-    "processes": "blocks may not start processes",
-    "frame": "return less than 16 MiB of JSON; large arrays cross as blobs",
+_LIMITS: Mapping[str, tuple[str, str]] = {
+    "wall": ("time limit of {}", "raise the kernel's timeout"),
+    "cpu": ("processor time limit of {}", "raise the kernel's timeout"),
+    "memory": ("memory limit of {}", "work on smaller pieces, or set CHIMERA_MEMORY_BYTES"),
+    "output": ("output limit of {}", "print less"),
+    "processes": ("limit of {} threads and no further process", "blocks may not start processes"),
+    "frame": (
+        "limit of {} for the arrays of one result",
+        "return less than 16 MiB of JSON; large arrays cross as blobs",
+    ),
 }
 
 
-def _raised(outcome: Raised, block: BlockSpec, file: str, phase: str) -> KernelError:
-    line = block.first_line + (outcome.line or 1) - 1
-    where = Where(file, line, outcome.column or 1)
+def _amount(outcome: LimitExceeded) -> str:
+    if outcome.unit != "bytes":
+        return (
+            f"{outcome.allowed:g} {outcome.unit}" if outcome.unit == "s" else f"{outcome.allowed:g}"
+        )
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if outcome.allowed >= size:
+            return f"{outcome.allowed / size:g} {unit}"
+    return f"{outcome.allowed:g} bytes"
+
+
+def _crash_hint(outcome: Crashed) -> str:
+    if outcome.signal is None:
+        return "the block must return; it may not end its process"
+    if outcome.signal.startswith("SIGSYS"):
+        return "the block asked the system for what no block may do"
+    if outcome.signal.startswith("SIG"):
+        return "the block, or a library that it calls, crashed the interpreter"
+    return "the block must return; what it writes itself is no answer"
+
+
+def _where(outcome: Outcome, block: BlockSpec, file: str) -> Where:
+    """The line that was running, as far as it is known and of this block; else its first."""
+    if isinstance(outcome, Raised | Crashed) and outcome.block == block.name and outcome.line:
+        column = outcome.column if isinstance(outcome, Raised) else None
+        return Where(file, block.first_line + outcome.line - 1, column or 1)
+    return Where(file, block.first_line)
+
+
+def _raised(outcome: Raised, where: Where, phase: str) -> KernelError:
     coded = _CODED.fullmatch(outcome.message)
-    if coded:
+    if coded and not outcome.frames:  # a stranger's frame raises no code of ours
         return KernelError(coded[1], coded[2], phase=phase, where=where)
     message = f"{outcome.kind}: {outcome.message}" if outcome.message else outcome.kind
     return KernelError("MAML901", message, phase=phase, where=where)
+
+
+def received(
+    found: Returned,
+    block: BlockSpec,
+    store: ContentStore,
+    inputs: Mapping[str, JSONValue],
+    *,
+    file: str,
+    phase: str,
+) -> dict[str, JSONValue]:
+    """The JSON object that a block returned, large arrays and bytes put into the content store.
+
+    Raises:
+        KernelError: MAML904.
+    """
+    try:
+        value = unpack(found.value, found.attachments, store, blobs(dict(inputs)))
+    except NotCanonicalError as error:
+        message, where = f"result of '{block.name}': {error}", Where(file, block.first_line)
+        raise KernelError("MAML904", message, phase=phase, where=where, hint=_JSON_HINT) from None
+    return json_object(value, block, file=file, phase=phase)
 
 
 def json_object(

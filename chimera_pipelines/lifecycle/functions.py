@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from chimera_pipelines.digest import JSONValue, NotCanonicalError
-from chimera_pipelines.errors import KernelError, Where
+from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.lifecycle import calls
 from chimera_pipelines.lifecycle.records import Invocation
 from chimera_pipelines.lifecycle.run import Run
@@ -80,16 +79,9 @@ class Functions:
             block.name, str(block.entry), arguments, attachments=attachments, timeout_s=left_s
         )
         found = calls.returned(outcome, block, file=file, phase=Phase.PROPAGATE)
-        try:
-            value = calls.unpack(
-                found.value,
-                found.attachments,
-                run.services.store,
-                calls.blobs(dict(invocation.inputs)),
-            )
-        except NotCanonicalError as error:
-            raise KernelError("MAML904", str(error), where=Where(file, block.first_line)) from None
-        return {"value": calls.json_object(value, block, file=file, phase=Phase.PROPAGATE)}
+        store, inputs = run.services.store, invocation.inputs
+        value = calls.received(found, block, store, inputs, file=file, phase=Phase.PROPAGATE)
+        return {"value": value}
 
     def measure(
         self, run: Run, kernel: KernelSpec, invocation: Invocation, payload: Mapping[str, Any]

@@ -106,7 +106,8 @@ def _step(
         block.name, block.entry, arguments, attachments=attachments, timeout_s=left_s
     )
     found = calls.returned(outcome, block, file=file, phase=Phase.FEEDBACK)
-    value = calls.json_object(found.value, block, file=file, phase=Phase.FEEDBACK)
+    store, inputs = run.services.store, invocation.inputs
+    value = calls.received(found, block, store, inputs, file=file, phase=Phase.FEEDBACK)
     if set(value) != {*carry, "done"} or not isinstance(value["done"], bool):
         raise KernelError(
             "MAML904",
@@ -133,10 +134,8 @@ def _post(
     session = run.session(kernel, phase=Phase.FEEDBACK)
     outcome = session.call(block.name, "post", arguments, attachments=attachments, timeout_s=left_s)
     found = calls.returned(outcome, block, file=file, phase=Phase.FEEDBACK)
-    value = calls.unpack(
-        found.value, found.attachments, run.services.store, calls.blobs(dict(invocation.inputs))
-    )
-    return calls.json_object(value, block, file=file, phase=Phase.FEEDBACK)
+    store, inputs = run.services.store, invocation.inputs
+    return calls.received(found, block, store, inputs, file=file, phase=Phase.FEEDBACK)
 
 
 def _record(series: dict[str, list[float]], output: Mapping[str, Any]) -> None:
