@@ -12,7 +12,8 @@ from chimera_pipelines.cli.terminal import Terminal, opened
 from chimera_pipelines.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from chimera_pipelines.ring.ring import CheckpointReport, Ring
+    from chimera_pipelines.ring.reports import CheckpointReport
+    from chimera_pipelines.ring.ring import Ring
 
 app = typer.Typer(
     help="List, verify and restore checkpoints.",

@@ -19,7 +19,7 @@ def write_atomically(path: Path, parts: Sequence[Bytes]) -> None:
     Raises:
         OSError: as the system gives it; nothing is left behind.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with draft.open("xb") as file:
@@ -32,6 +32,15 @@ def write_atomically(path: Path, parts: Sequence[Bytes]) -> None:
         draft.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    """A folder whose own name, too, outlasts a crash."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:

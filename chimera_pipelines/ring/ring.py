@@ -3,14 +3,17 @@
 A share counts only if its own digests hold, it stands where its header says, and, when a checkpoint
 is rebuilt or verified, if it is what the blob with the checkpoint's id makes it. So damage is
 located twice: by digest, and by the code.
+
+Shares are written at once, a thread each: storing mostly waits for disks, and a file system takes
+syncs that wait together along in one commit.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import combinations
 from pathlib import Path
 
@@ -18,6 +21,8 @@ from chimera_pipelines.digest import sha256
 from chimera_pipelines.errors import CheckpointError, UsageError
 from chimera_pipelines.ring.blobs import hex_of
 from chimera_pipelines.ring.code import NEEDED, SHARES, encode, rebuild
+from chimera_pipelines.ring.durable import Bytes
+from chimera_pipelines.ring.reports import CheckpointReport, ShareReport, ShareStatus
 from chimera_pipelines.ring.shares import (
     Share,
     ShareError,
@@ -30,61 +35,6 @@ from chimera_pipelines.ring.shares import (
 from chimera_pipelines.settings import HEAD_IDS
 
 _SUFFIX = ".share"
-
-
-class ShareStatus(StrEnum):
-    """What became of a share (CLI.md)."""
-
-    OK = "ok"
-    MISSING = "missing"
-    CORRUPT = "corrupt"
-
-
-@dataclass(frozen=True, slots=True)
-class ShareReport:
-    """One share of a checkpoint; `detail` says what is wrong with it."""
-
-    head: str
-    index: int
-    status: ShareStatus
-    detail: str | None = None
-
-    def as_json(self) -> dict[str, object]:
-        """The share object of CLI.md; `detail` only where there is one."""
-        detail = {"detail": self.detail} if self.detail else {}
-        return {"head": self.head, "index": self.index, "status": str(self.status), **detail}
-
-
-@dataclass(frozen=True, slots=True)
-class CheckpointReport:
-    """One checkpoint and its shares; names are empty and `bytes` 0 where no header can be read."""
-
-    id: str
-    document: str
-    kernel: str
-    bytes: int
-    shares: tuple[ShareReport, ...]
-
-    @property
-    def ok(self) -> bool:
-        """Whether every share is good."""
-        return all(share.status is ShareStatus.OK for share in self.shares)
-
-    @property
-    def repairable(self) -> bool:
-        """Whether enough shares are good to rebuild the others."""
-        return sum(share.status is ShareStatus.OK for share in self.shares) >= NEEDED
-
-    def as_json(self) -> dict[str, object]:
-        """The checkpoint object of `chimera.checkpoints/1` (CLI.md)."""
-        return {
-            "id": self.id,
-            "document": self.document,
-            "kernel": self.kernel,
-            "bytes": self.bytes,
-            "ok": self.ok,
-            "shares": [share.as_json() for share in self.shares],
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +63,8 @@ class Ring:
     def store(self, content: bytes, *, document: str, kernel: str, media: str) -> Checkpoint:
         """Put four shares of `content`; those that are there and whole are left alone.
 
+        When it returns, all four outlast a crash.
+
         Args:
             content: the blob, at least one byte.
             document: slug of the document, for `ls`.
@@ -123,23 +75,29 @@ class Ring:
             CheckpointError: CHIM506, a store cannot be written.
         """
         checkpoint = sha256(content)
+        lacking = []
         for index, data in enumerate(encode(content)):
             digest = sha256(data)  # type: ignore[arg-type] # hashlib takes any buffer
             header = ShareHeader(
                 checkpoint, document, kernel, media, index, NEEDED, SHARES, len(content), digest
             )
             found = self._read(checkpoint, index)
-            if isinstance(found, Share) and found.header.digest == digest:
-                continue
-            try:
-                write_share(self.path(checkpoint, index), header, data)
-            except OSError as error:
-                raise CheckpointError(
-                    "CHIM506",
-                    f"share of {self.heads[index]} cannot be written: {error.strerror}",
-                    hint=f"free space or mend permissions of '{self.root}'",
-                ) from None
+            if not (isinstance(found, Share) and found.header.digest == digest):
+                lacking.append((header, data))
+        if lacking:
+            with ThreadPoolExecutor(SHARES, thread_name_prefix="chimera-ring") as pool:
+                list(pool.map(self._write, *zip(*lacking, strict=True)))
         return Checkpoint(checkpoint, len(content), self.heads)
+
+    def _write(self, header: ShareHeader, data: Bytes) -> None:
+        try:
+            write_share(self.path(header.content, header.index), header, data)
+        except OSError as error:
+            raise CheckpointError(
+                "CHIM506",
+                f"share of {self.heads[header.index]} cannot be written: {error.strerror}",
+                hint=f"free space or mend permissions of '{self.root}'",
+            ) from None
 
     def rebuild(self, checkpoint: str, *, lost: frozenset[str] = frozenset()) -> bytes:
         """The blob of a checkpoint, from two of its good shares chosen at random.

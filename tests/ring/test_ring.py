@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
 import shutil
+import stat
+import threading
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -9,7 +12,8 @@ import pytest
 
 from chimera_pipelines.digest import sha256
 from chimera_pipelines.errors import CheckpointError, ExitCode, UsageError
-from chimera_pipelines.ring.ring import Ring, ShareStatus
+from chimera_pipelines.ring.reports import ShareStatus
+from chimera_pipelines.ring.ring import Ring
 from chimera_pipelines.ring.shares import read_share, write_share
 from chimera_pipelines.settings import HEAD_IDS
 
@@ -139,3 +143,24 @@ def test_an_empty_blob_can_be_kept(tmp_path: Path) -> None:
     ring = Ring(tmp_path)
     found = ring.store(b"", document="d", kernel="k", media="text/plain")
     assert ring.rebuild(found.id) == b""
+
+
+def test_shares_wait_for_the_disk_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(4, timeout=60)
+    sync = os.fsync
+
+    def slow(descriptor: int) -> None:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            together.wait()
+        sync(descriptor)
+
+    monkeypatch.setattr("os.fsync", slow)
+    found = Ring(tmp_path).store(BLOB, document="d", kernel="k", media="text/plain")
+    assert Ring(tmp_path).rebuild(found.id) == BLOB
+
+
+def test_the_head_whose_share_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "HEAD_3").write_text("no folder")
+    with pytest.raises(CheckpointError, match="share of HEAD_3 cannot be written") as caught:
+        Ring(tmp_path).store(BLOB, document="d", kernel="k", media="text/plain")
+    assert caught.value.code == "CHIM506"
