@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,17 +62,22 @@ def masked(text: str) -> str:
     return "\n".join(" ".join(line.split()) for line in text.strip().splitlines())
 
 
+SHELL_PAGES = (README, ROOT / "docs/tickets.md")  # in this order: one goes on from the other
+
+
 @pytest.fixture(scope="module")
 def transcript(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Command, int, str]]:
-    """Each of the README's commands but `make`, its exit code and stdout, run in one shell."""
+    """Each command of the pages but `make`, its exit code and stdout, run in one shell."""
     copy = tmp_path_factory.mktemp("readme")
     shutil.copytree(ROOT / "data/documents", copy / "data/documents")
     shutil.copytree(ROOT / "data/datasets", copy / "data/datasets")
     (copy / ".venv").symlink_to(sys.prefix)
-    for block in FENCE.finditer(README.read_text("utf-8")):
-        if block["file"]:
-            (copy / block["file"]).write_text(block["text"], "utf-8")
-    ours = [command for command in commands(README) if not command.line.startswith("make ")]
+    for page in SHELL_PAGES:
+        for block in FENCE.finditer(page.read_text("utf-8")):
+            if block["file"]:
+                (copy / block["file"]).write_text(block["text"], "utf-8")
+    lines = [command for page in SHELL_PAGES for command in commands(page)]
+    ours = [command for command in lines if not command.line.startswith("make ")]
     mark = "@@@@@"
     script = "".join(f"{command.line}\necho {mark}$?\n" for command in ours)
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("CHIMERA_", "DAGSTER"))}
@@ -89,10 +95,10 @@ def transcript(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Command, 
     return list(zip(ours, map(int, parts[1::2]), outputs[:-1], strict=True))
 
 
-def test_the_readmes_commands_write_what_it_shows(
+def test_the_pages_commands_write_what_they_show(
     transcript: list[tuple[Command, int, str]],
 ) -> None:
-    assert len(transcript) >= 8
+    assert len(transcript) >= 16
     for command, code, output in transcript:
         assert code == 0, command.line
         if command.output is not None:
@@ -112,7 +118,7 @@ def test_the_readmes_energies_are_consistent() -> None:
     rows = [line.split() for line in (run.output or "").splitlines()]
     energies = [row for row in rows if row and re.fullmatch(r"\d\.\d+", row[0])]
     assert [row[0] for row in energies] == ["0.60", "0.70", "0.735", "0.80", "1.00", "1.40"]
-    for _, status, _, error, exact, total, within in energies:
+    for _, total, exact, error, within, status, _ in energies:
         assert (status, within) == ("ok", "yes")
         assert float(total) - float(exact) == pytest.approx(float(error), abs=1.5e-6)
         assert abs(float(error)) < CHEMICAL_ACCURACY
@@ -159,6 +165,29 @@ def test_pages_name_only_verbs_that_there_are() -> None:
     for page in (*PAGES, *DOCS):
         for verb in re.findall(r"`chimera ([a-z]+)", page.read_text("utf-8")):
             assert verb in verbs, f"{page.name}: chimera {verb}"
+
+
+def test_the_dagster_pages_python_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from chimera_pipelines.settings import settings
+
+    (tmp_path / "documents").mkdir()
+    shutil.copy(ROOT / "data/documents/bell.maml.md", tmp_path / "documents")
+    monkeypatch.setenv("CHIMERA_HOME", str(tmp_path))
+    monkeypatch.setattr("chimera_pipelines.defs.project._known", {})
+    settings.cache_clear()
+    text = (ROOT / "docs/dagster.md").read_text("utf-8")
+    blocks = [b["text"] for b in FENCE.finditer(text) if b["language"] == "python"]
+    assert len(blocks) == 3
+    try:
+        for number, block in enumerate(blocks):
+            module: dict[str, Any] = {"__name__": f"page_{number}"}
+            exec(block, module)  # noqa: S102 - our own page
+            made = module["defs"]
+            found = made() if callable(made) else made
+            keys = {spec.key.to_user_string() for spec in found.resolve_all_asset_specs()}
+            assert {"bell/bell", "bell/agreement", "bell/ledger"} <= keys
+    finally:
+        settings.cache_clear()
 
 
 def test_the_phase_diagram_is_in_step() -> None:
