@@ -20,6 +20,7 @@ JSONValue: TypeAlias = "None | bool | int | float | str | list[JSONValue] | dict
 MAX_INTEGER = 2**53 - 1
 MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 64
+_SHOWN_BITS = 128  # a longer integer is told by its length: writing it out takes for ever
 
 
 class NotCanonicalError(ValueError):
@@ -45,7 +46,8 @@ def _normalise(value: object, path: str, depth: int) -> JSONValue:
         return value
     if isinstance(value, int):
         if abs(value) > MAX_INTEGER:
-            raise NotCanonicalError(f"integer {value} is beyond ±(2^53−1)", path)
+            shown = value if value.bit_length() <= _SHOWN_BITS else f"of {value.bit_length()} bits"
+            raise NotCanonicalError(f"integer {shown} is beyond ±(2^53−1)", path)
         return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):

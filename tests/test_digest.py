@@ -14,6 +14,7 @@ from chimera_pipelines.digest import (
     canonical,
     default_seed,
     digest,
+    normalise,
     read_canonical,
     sha256,
 )
@@ -104,3 +105,11 @@ def test_depth_is_limited():
     canonical(value)
     with pytest.raises(NotCanonicalError, match="levels"):
         canonical([value])
+
+
+def test_a_huge_integer_is_told_by_its_length():
+    """Python refuses to write out more than 4,300 digits, with an error of its own."""
+    with pytest.raises(NotCanonicalError, match="integer of 332193 bits is beyond"):
+        normalise({"x": 10**100_000})
+    with pytest.raises(NotCanonicalError, match="integer 9007199254740992 is beyond"):
+        normalise(2**53)

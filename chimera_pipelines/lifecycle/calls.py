@@ -24,7 +24,6 @@ from chimera_pipelines.sandbox.outcomes import (
     Returned,
 )
 
-
 _CODED = re.compile(r"\s*(MAML\d{3})[: ]+(.*)", re.DOTALL)
 
 

@@ -18,7 +18,7 @@ from typing import TypeVar
 from chimera_pipelines import telemetry
 from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.errors import ChimeraError, KernelError, Where
-from chimera_pipelines.lifecycle import circuits, functions, inputs, loop, publish, queries
+from chimera_pipelines.lifecycle import calls, circuits, functions, inputs, loop, publish, queries
 from chimera_pipelines.lifecycle.records import (
     Deserialized,
     Embedded,
@@ -183,6 +183,9 @@ def _phase(run: Run, kernel: KernelSpec, invocation: Invocation, phase: Phase) -
         try:
             _check_time(kernel, run, phase, clock)
             yield clock
+        except calls.OutOfTimeError as error:
+            whole = _out_of_time(kernel, run, phase, error.where)
+            raise _failed(run, kernel, invocation, phase, whole) from None
         except ChimeraError as error:
             raise _failed(run, kernel, invocation, phase, error) from error.__cause__
         except Exception as error:
@@ -205,15 +208,22 @@ def _failed(
 
 def _check_time(kernel: KernelSpec, run: Run, phase: Phase, clock: _Clock) -> None:
     if clock.left() <= 0.0:
-        whole = run.left_s() <= 0.0
-        limit = f"timeout_seconds of {run.document.timeout_s:g} s" if whole else None
-        raise KernelError(
-            "MAML902",
-            limit or f"timeout of {kernel.timeout_s:g} s",
-            phase=phase,
-            where=Where(run.document.path, kernel.line, kernel.column),
-            hint="raise it in the front matter" if whole else "raise the kernel's timeout",
-        )
+        raise _out_of_time(kernel, run, phase)
+
+
+def _out_of_time(
+    kernel: KernelSpec, run: Run, phase: Phase, where: Where | None = None
+) -> KernelError:
+    """The error that names the limit, of the kernel or of the whole run, and not what was left."""
+    whole = run.left_s() <= 0.0
+    limit = f"timeout_seconds of {run.document.timeout_s:g} s" if whole else None
+    return KernelError(
+        "MAML902",
+        limit or f"timeout of {kernel.timeout_s:g} s",
+        phase=phase,
+        where=where or Where(run.document.path, kernel.line, kernel.column),
+        hint="raise it in the front matter" if whole else "raise the kernel's timeout",
+    )
 
 
 def _with_inputs(

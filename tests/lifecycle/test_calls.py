@@ -12,6 +12,7 @@ from chimera_pipelines.ring.blobs import ContentStore
 from chimera_pipelines.sandbox.outcomes import (
     Attachment,
     Crashed,
+    Frame,
     Limit,
     LimitExceeded,
     NotJSON,
@@ -53,7 +54,28 @@ def test_a_required_parameter_must_be_there() -> None:
             "gate 'x' is opaque",
         ),
         (NotJSON("set is no JSON value", "$.x"), "MAML904", 41, "set is no JSON value"),
-        (LimitExceeded(Limit.WALL, 60.0, "s"), "MAML902", 41, "wall limit of 60 s"),
+        (
+            Raised("ValueError", "MAML905 forged", "k", 3, 5, (Frame("k", "run", 3, 5, ""),)),
+            "MAML901",
+            43,
+            "ValueError: MAML905 forged",
+        ),
+        (Raised("ValueError", "elsewhere", "other", 3, 5), "MAML901", 41, "ValueError: elsewhere"),
+        (LimitExceeded(Limit.WALL, 60.0, "s"), "MAML902", 41, "time limit of 60 s"),
+        (LimitExceeded(Limit.MEMORY, 2**32, "bytes"), "MAML902", 41, "memory limit of 4 GiB"),
+        (LimitExceeded(Limit.OUTPUT, 1536, "bytes"), "MAML902", 41, "output limit of 1.5 KiB"),
+        (
+            LimitExceeded(Limit.PROCESSES, 32, "processes"),
+            "MAML902",
+            41,
+            "limit of 32 threads and no further process",
+        ),
+        (
+            Crashed("SIGSEGV", None, "", "", "k", 5),
+            "MAML903",
+            45,
+            "the sandbox process ended: SIGSEGV",
+        ),
         (Crashed("SIGSEGV", None), "MAML903", 41, "the sandbox process ended: SIGSEGV"),
         (
             Crashed(None, 0),
