@@ -154,7 +154,13 @@ def run_plan(
     """
     started = time.monotonic()
     run = open_run(
-        plan, services, run_id=new_run_id(), partition=partition, inputs=inputs, force=force
+        plan,
+        services,
+        run_id=new_run_id(),
+        partition=partition,
+        inputs=inputs,
+        force=force,
+        whole=True,
     )
     try:
         run.begin()

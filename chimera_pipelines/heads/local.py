@@ -1,8 +1,9 @@
 """Heads in this process: HEAD_1 and HEAD_2 simulate circuits on Aer, HEAD_3 and HEAD_4 run PyTorch.
 
-Strategy: a head opens its engine when the first circuit comes, so that a document without circuits
-does not pay for importing Aer. Blocks that import torch run in the sandbox; an AI head lends its
-identity, its device and its sessions, and holds no circuits.
+Strategy: a head opens its engine when the first circuit comes, or in the background when it is told
+that one will, so that a document without circuits does not pay for importing Aer. Blocks that
+import torch run in the sandbox; an AI head lends its identity, its device and its sessions, and
+holds no circuits.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import importlib.util
 import os
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from threading import Lock, Thread
 from typing import Any, Literal
 
 from chimera_pipelines.errors import HeadUnavailableError, KernelError
@@ -64,6 +67,7 @@ class LocalHead:
         self._process = secrets.token_hex(8)
         self._bank = RegisterBank(memory_bytes)
         self._engine = engine
+        self._opening = Lock()
 
     def describe(self) -> HeadInfo:
         """Identity, device, tags and memory."""
@@ -94,9 +98,20 @@ class LocalHead:
         Raises:
             HeadUnavailableError: MAML905 when no simulator is installed.
         """
-        if self._engine is None:
-            self._engine = open_engine(self._device)
-        return self._engine
+        with self._opening:
+            if self._engine is None:
+                self._engine = open_engine(self._device)
+            return self._engine
+
+    def expect_circuits(self) -> None:
+        """Have the simulator opened in the background; returns at once."""
+
+        def open_it() -> None:
+            with suppress(HeadUnavailableError):  # whoever needs it is told
+                _ = self.engine
+
+        if self._kind == "quantum" and self._engine is None:
+            Thread(target=open_it, name="chimera-engine").start()
 
     def open(self, spec: Any) -> Any:
         """A single-use sandbox session, by the opener that the head was built with.

@@ -153,6 +153,10 @@ class Head(Protocol):
         """A single-use sandbox session for one kernel invocation."""
         ...
 
+    def expect_circuits(self) -> None:
+        """Begin, in the background, what takes time before a first circuit can run."""
+        ...
+
     def embed(
         self,
         circuits: tuple[CircuitRecord, ...],

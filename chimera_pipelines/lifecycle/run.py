@@ -35,6 +35,8 @@ class Run:
         inputs: run inputs, defaults applied and valid.
         tier: sandbox tier of all its sessions.
         force: run every kernel, reuse none.
+        whole: all phases of a kernel follow in this process, so that what later ones need can be
+            begun while the sandbox starts.
     """
 
     document: DocumentSpec
@@ -45,6 +47,7 @@ class Run:
     force: bool
     services: Services
     tier: Tier
+    whole: bool = False
     started: float = field(default_factory=time.monotonic)
     _sessions: dict[str, Session] = field(default_factory=dict)
     _registers: dict[tuple[str, str], Any] = field(default_factory=dict)
@@ -61,6 +64,7 @@ class Run:
         inputs: Mapping[str, JSONValue],
         force: bool,
         services: Services,
+        whole: bool = False,
     ) -> Run:
         """Admit a run: permissions, partition, inputs, environment, heads, sandbox.
 
@@ -74,7 +78,7 @@ class Run:
         given = admission.run_inputs(document, inputs)
         tier = services.tier(document)
         by_name = {kernel.name: kernel for kernel in kernels}
-        return cls(document, by_name, run_id, partition, given, force, services, tier)
+        return cls(document, by_name, run_id, partition, given, force, services, tier, whole)
 
     def begin(self) -> GrantReceipt:
         """Append the GRANT of this run, once; a weaker sandbox is noted before it."""
@@ -105,7 +109,10 @@ class Run:
         with self._lock:
             if kernel.name in self._sessions:
                 return self._sessions[kernel.name]
-        session: Session = self.head(kernel.heads[0]).open(self.session_spec(kernel))
+        head = self.head(kernel.heads[0])
+        if self.whole and kernel.block.language in ("qiskit", "qasm"):
+            head.expect_circuits()
+        session: Session = head.open(self.session_spec(kernel))
         with self._lock:
             self._sessions[kernel.name] = session
         for block in (kernel.block, kernel.feedback):

@@ -19,6 +19,7 @@ def open_run(
     partition: str | None = None,
     inputs: Mapping[str, JSONValue] | None = None,
     force: bool = False,
+    whole: bool = False,
 ) -> Run:
     """Admit a run of a plan (see `Run.open` for what it raises)."""
     static = (plan.partitions or {}).get("static")
@@ -34,6 +35,7 @@ def open_run(
         partition=partition,
         inputs=inputs or {},
         force=force,
+        whole=whole,
         services=services,
     )
 

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import threading
 
 import pytest
 from qiskit import QuantumCircuit
 
 from chimera_pipelines.errors import HeadUnavailableError, KernelError
+from chimera_pipelines.heads import local
 from chimera_pipelines.heads.local import LocalHead, build_heads, open_engine
 from chimera_pipelines.heads.protocol import Head
 from chimera_pipelines.quantum.embedding import Embedding
@@ -215,3 +217,39 @@ def test_sessions_come_from_the_opener():
 def test_an_engine_may_be_given():
     engine = AerEngine()
     assert LocalHead("HEAD_1", "quantum", "cpu", memory_bytes=1, engine=engine).engine is engine
+
+
+def test_a_simulator_that_is_expected_is_opened_once_and_for_all(monkeypatch):
+    opened = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(device):
+        opened.append(device)
+        begun.set()
+        assert go_on.wait(60)
+        return "engine"
+
+    monkeypatch.setattr(local, "open_engine", slow)
+    head = LocalHead("HEAD_1", "quantum", "cpu", memory_bytes=1)
+    head.expect_circuits()
+    assert begun.wait(60)
+    go_on.set()
+    assert head.engine == "engine"
+    head.expect_circuits()
+    assert opened == ["cpu"]
+
+
+def test_an_ai_head_expects_no_circuits(monkeypatch):
+    monkeypatch.setattr(local, "Thread", None)
+    LocalHead("HEAD_3", "ai", "cpu", memory_bytes=1).expect_circuits()
+
+
+def test_a_simulator_that_is_missing_is_told_to_who_needs_it(monkeypatch):
+    def missing(_device):
+        raise HeadUnavailableError("MAML905", "none here")
+
+    monkeypatch.setattr(local, "open_engine", missing)
+    head = LocalHead("HEAD_1", "quantum", "cpu", memory_bytes=1)
+    head.expect_circuits()
+    with pytest.raises(HeadUnavailableError, match="none here"):
+        _ = head.engine
