@@ -55,11 +55,15 @@ def run(
     document's History. A kernel whose inputs, code and options did not change is reused.
     """
     with opened(json=as_json, quiet=quiet, verbose=verbose) as terminal:
-        from chimera_pipelines.scheduling.plan import load_plan
+        from chimera_pipelines.sandbox import tiers
         from chimera_pipelines.settings import settings
 
         if all_partitions and partition is not None:
             raise UsageError("CHIM201", "--partition and --all-partitions exclude each other")
+        if not dagster:
+            tiers.expect(settings().sandbox)
+        from chimera_pipelines.scheduling.plan import load_plan
+
         plan = load_plan(file, settings().root / "plans")
         inputs = values.run_inputs(given, inputs_file)
         keys = _partitions(plan, partition, every=all_partitions)

@@ -2,12 +2,15 @@
 
 Each tier is tried for what it is for: a worker is started in it and attempts to read a secret
 file, to write one, to open a socket and to fork. A tier works when each attempt is refused for the
-reason that the tier gives. `choose` tries the strongest first and no more than it needs.
+reason that the tier gives. `choose` tries the strongest first and no more than it needs; `expect`
+has that done in the background, since most of it is another process that starts.
 """
 
 from __future__ import annotations
 
 import tempfile
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -82,8 +85,30 @@ def choose(requested: str = "auto", *, trusted: bool = False) -> Tier:
     )
 
 
-@lru_cache(maxsize=len(Tier))
+def expect(requested: str = "auto") -> threading.Thread:
+    """Have the tiers that `choose` will need tried in the background; gives the thread."""
+    # Imported here, so that the thread imports nothing while the caller does.
+    import chimera_pipelines.sandbox.session  # noqa: F401
+
+    def attempt() -> None:
+        with suppress(SandboxUnavailableError):  # whoever needs one is told
+            choose(requested)
+
+    thread = threading.Thread(target=attempt, name="chimera-tiers")
+    thread.start()
+    return thread
+
+
+_one_at_a_time = threading.Lock()
+
+
 def _try(tier: Tier) -> TierReport:
+    with _one_at_a_time:
+        return _tried(tier)
+
+
+@lru_cache(maxsize=len(Tier))
+def _tried(tier: Tier) -> TierReport:
     from chimera_pipelines.sandbox.limits import Limits
     from chimera_pipelines.sandbox.outcomes import Returned
     from chimera_pipelines.sandbox.session import Session

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import threading
+from functools import lru_cache
+
 import pytest
 
 from chimera_pipelines.errors import ExitCode, SandboxUnavailableError
@@ -58,9 +61,32 @@ def test_what_is_asked_for_is_not_replaced(works: set[Tier]) -> None:
         choose("landlock", trusted=True)
 
 
+def test_what_is_expected_has_been_tried_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[Tier] = []
+    begun = threading.Event()
+
+    def attempt(tier: Tier) -> TierReport:
+        begun.set()
+        tried.append(tier)
+        return TierReport(tier, tier is Tier.LANDLOCK, f"said of {tier}", None)
+
+    monkeypatch.setattr(tiers, "_tried", lru_cache(attempt))
+    thread = tiers.expect("auto")
+    assert begun.wait(60)
+    assert choose("auto") is Tier.LANDLOCK
+    thread.join()
+    assert tried == [Tier.BUBBLEWRAP, Tier.LANDLOCK]
+
+
+def test_a_failure_that_was_expected_is_told_to_who_asks(works: set[Tier]) -> None:
+    tiers.expect("landlock").join()
+    with pytest.raises(SandboxUnavailableError, match="said of landlock"):
+        choose("landlock")
+
+
 def test_bubblewrap_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launch.shutil, "which", lambda *_, **__: None)
-    report = tiers._try.__wrapped__(Tier.BUBBLEWRAP)
+    report = tiers._tried.__wrapped__(Tier.BUBBLEWRAP)
     assert not report.works
     assert "not installed" in report.detail
     assert report.hint is not None
