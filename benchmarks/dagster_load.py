@@ -171,6 +171,7 @@ def main() -> None:
     measure(WARM_UP, options.kernels, 0)  # byte code and file cache
     rows, first = [], WARM_UP
     for count in options.documents:
+        report.progress(f"{count} documents")
         rows += measure(count, options.kernels, first)
         first += count
     report.publish("dagster_load", rows, packages=("dagster",))

@@ -16,6 +16,8 @@ Four kernels of five phases whose python blocks add one. The same work, from the
 what Dagster costs without us. Every run is forced, so that no output is reused; the fastest of
 `--runs` counts. `step_ms` is (whole run − time to its first step) / steps, and `above_phases_ms`
 what a step costs more than its share of `phases`. A document's job has a 21st step, the ledger.
+`cpu_s` is of the measuring process and the children it waits for: of `multiprocess` it holds the
+steps' processes, of `forkserver` it does not, and a sandbox counts as far as it is waited for.
 """
 
 from __future__ import annotations
@@ -268,6 +270,7 @@ def main() -> None:
         return
     rows = []
     for what in options.only:
+        report.progress(what)
         runs = 1 if what.startswith("multiprocess") else options.runs
         rows.append(measure(what, runs, in_a_row=options.in_a_row))
     report.publish("executors", compared(rows), packages=PACKAGES)

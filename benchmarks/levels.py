@@ -97,6 +97,7 @@ def measure(
     row: dict[str, object] = {"nodes": n, "edges": len(sources), "shape": shape}
     wanted: list[int] | None = None
     for name, engine in engines.items():
+        report.progress(f"{shape}: {name}")
         times = []
         for _ in range(runs if name != "graphlib" else 1):
             gc.collect()

@@ -43,6 +43,11 @@ def cpu_seconds() -> float:
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
+def progress(text: str) -> None:
+    """Says on stderr what is being measured: some benchmarks take minutes."""
+    print(f"# {text}", file=sys.stderr, flush=True)
+
+
 def _cpu_model() -> str:
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
