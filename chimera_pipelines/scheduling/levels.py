@@ -10,11 +10,12 @@ Two ways with the same answer, chosen by the shape of the graph (evidence/perfor
   large shallow graphs.
 
 `auto` starts in parallel only above `PARALLEL_NODES` and hands what is left to the sequential way
-when the frontier stays narrow; torch is not imported below that size.
+when the frontier stays narrow; torch is not imported for it below `IMPORT_NODES`.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -28,6 +29,8 @@ Method: TypeAlias = Literal["auto", "sequential", "parallel"]
 Ends: TypeAlias = "Sequence[int] | Any"
 
 PARALLEL_NODES = 4096
+# Importing torch takes as long as the sequential way takes for about so many nodes.
+IMPORT_NODES = 1 << 20
 # A level costs about what the sequential way needs for this many nodes; after that many narrow
 # levels in a row the rest of the graph is taken to be deep.
 _NARROW = 128
@@ -58,7 +61,8 @@ def topological_levels(
     """
     if len(sources) != len(targets):
         raise UsageError("CHIM210", f"{len(sources)} sources and {len(targets)} targets")
-    if method == "sequential" or (method == "auto" and n < PARALLEL_NODES and device is None):
+    least = PARALLEL_NODES if "torch" in sys.modules else IMPORT_NODES
+    if method == "sequential" or (method == "auto" and n < least and device is None):
         return _sequential(n, _as_list(sources), _as_list(targets))
     return _parallel(n, sources, targets, device or "cpu", patient=method == "parallel")
 

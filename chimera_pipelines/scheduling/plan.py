@@ -38,7 +38,7 @@ from chimera_pipelines.scheduling import router
 from chimera_pipelines.scheduling.levels import group_levels, topological_levels
 
 
-@dataclass(frozen=True)  # no slots: the digest is kept
+@dataclass(frozen=True)  # no slots: the digest and the kernels by name are kept
 class Plan:
     """A compiled document.
 
@@ -83,10 +83,11 @@ class Plan:
         Raises:
             KeyError: there is none.
         """
-        for kernel in self.kernels:
-            if kernel.name == name:
-                return kernel
-        raise KeyError(name)
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, KernelSpec]:
+        return {kernel.name: kernel for kernel in self.kernels}
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; `from_json` reads it back."""
@@ -140,9 +141,19 @@ def compile_plan(document: Document) -> Plan:
         k.name: router.candidates(tags[k.name], document.blocks[k.block].language) for k in kernels
     }
     heads = router.spread(options, levels)
+    read = {name for kernel in kernels for name in kernel.data_producers}
+    finals = [kernel.name for kernel in kernels if kernel.name not in read]
+    published = finals[0] if len(finals) == 1 else None
     ordered = [kernels[index] for level in group_levels(found) for index in level]
     specs = tuple(
-        _kernel(document, kernel, levels[kernel.name], heads[kernel.name], tags[kernel.name])
+        _kernel(
+            document,
+            kernel,
+            levels[kernel.name],
+            heads[kernel.name],
+            tags[kernel.name],
+            published=kernel.name == published,
+        )
         for kernel in ordered
     )
     return Plan(
@@ -234,8 +245,15 @@ def _document(document: Document, *, partitioned: bool) -> DocumentSpec:
 
 
 def _kernel(
-    document: Document, kernel: Kernel, level: int, heads: tuple[str, ...], tags: tuple[str, ...]
+    document: Document,
+    kernel: Kernel,
+    level: int,
+    heads: tuple[str, ...],
+    tags: tuple[str, ...],
+    *,
+    published: bool,
 ) -> KernelSpec:
+    """`published`: its output is the document's, which the unnamed Output_Schema is of."""
     block = document.blocks[kernel.block]
     feedback: Any = kernel.options.get("feedback")
     interface = document.interfaces.get(kernel.name)
@@ -258,7 +276,9 @@ def _kernel(
         heads=heads,
         head_tags=tags,
         input_schema=_schema(document.input_schemas, (kernel.name,)),
-        output_schema=_schema(document.output_schemas, _output_names(document, kernel)),
+        output_schema=_schema(
+            document.output_schemas, (kernel.name, None) if published else (kernel.name,)
+        ),
         bytes=graph.memory_bytes(kernel, _facts(block)) or 0,
     )
 
@@ -268,15 +288,6 @@ def digest_of(source: str) -> str:
     import hashlib
 
     return "sha256:" + hashlib.sha256(source.encode()).hexdigest()
-
-
-def _output_names(document: Document, kernel: Kernel) -> tuple[str | None, ...]:
-    """The unnamed Output_Schema is that of the one final kernel (MAML.md §5)."""
-    dependencies = document.dependencies
-    assert dependencies is not None  # noqa: S101 - compile_plan has looked
-    read = {name for k in dependencies.kernels.values() for name in k.data_producers}
-    finals = [name for name in dependencies.kernels if name not in read]
-    return (kernel.name, None) if finals == [kernel.name] else (kernel.name,)
 
 
 def _schema(

@@ -62,6 +62,7 @@ def test_the_switch_to_sequential_keeps_the_answer(
     sources, targets = [a for a, _ in edges], [b for _, b in edges]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "PARALLEL_NODES", 0)
+        patch.setattr(module, "IMPORT_NODES", 0)
         patch.setattr(module, "_PATIENCE", patience)
         patch.setattr(module, "_NARROW", narrow)
         assert topological_levels(n, sources, targets) == _by_graphlib(n, edges)
