@@ -262,16 +262,25 @@ def open_engine(device: Device) -> Engine:
         HeadUnavailableError: MAML905 when neither qiskit-aer nor qiskit-aer-gpu is installed, or
             the installed one has no GPU and a GPU is asked for.
     """
+    require_simulator()
+    load_qiskit()
+    from chimera_pipelines.quantum.engines.aer import AerEngine
+
+    return AerEngine("GPU" if device == "gpu" else "CPU")
+
+
+def require_simulator() -> None:
+    """See that Aer is installed, without importing it.
+
+    Raises:
+        HeadUnavailableError: MAML905, neither qiskit-aer nor qiskit-aer-gpu is.
+    """
     if importlib.util.find_spec("qiskit_aer") is None:
         raise HeadUnavailableError(
             "MAML905",
             "neither qiskit-aer nor qiskit-aer-gpu is installed",
             hint="install one of them, never both: the extra 'cpu' or the extra 'gpu'",
         )
-    load_qiskit()
-    from chimera_pipelines.quantum.engines.aer import AerEngine
-
-    return AerEngine("GPU" if device == "gpu" else "CPU")
 
 
 def _observables(

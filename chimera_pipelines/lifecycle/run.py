@@ -76,6 +76,7 @@ class Run:
         settings = services.settings
         admission.check(document, kernels, settings, partition)
         given = admission.run_inputs(document, inputs)
+        services.require_heads(kernels)
         tier = services.tier(document)
         by_name = {kernel.name: kernel for kernel in kernels}
         return cls(document, by_name, run_id, partition, given, force, services, tier, whole)

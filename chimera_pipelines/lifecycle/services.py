@@ -7,6 +7,7 @@ ledger never starts a sandbox.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -14,11 +15,11 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Self
 
-from chimera_pipelines.heads.local import build_heads
+from chimera_pipelines.heads.local import build_heads, require_simulator
 from chimera_pipelines.heads.protocol import Head
 from chimera_pipelines.ledger.ledger import Ledger
 from chimera_pipelines.lifecycle.journal import Journal
-from chimera_pipelines.lifecycle.spec import DocumentSpec
+from chimera_pipelines.lifecycle.spec import DocumentSpec, KernelSpec
 from chimera_pipelines.ring.blobs import ContentStore
 from chimera_pipelines.ring.ring import Ring
 from chimera_pipelines.sandbox import tiers
@@ -83,6 +84,16 @@ class Services:
         return build_heads(
             self.settings.device, lambda spec: self._pool(spec).acquire(spec.preload)
         )
+
+    def require_heads(self, kernels: Sequence[KernelSpec]) -> None:
+        """Refuse what no head here can run, before a grant is written.
+
+        Raises:
+            HeadUnavailableError: MAML905, the device or the simulator is not there.
+        """
+        self.heads  # noqa: B018 - made now, so that a device that is absent is refused now
+        if any(kernel.block.language in ("qiskit", "qasm") for kernel in kernels):
+            require_simulator()
 
     def warm(self, spec: SessionSpec) -> None:
         """Have one session started in the background, for a kernel that will soon run."""

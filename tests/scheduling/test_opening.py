@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,7 @@ from chimera_pipelines.lifecycle.run_id import new_run_id
 from chimera_pipelines.lifecycle.services import Services
 from chimera_pipelines.scheduling.opening import open_run, partition_keys
 from chimera_pipelines.scheduling.plan import Plan
+from chimera_pipelines.settings import Settings
 from tests.lifecycle.conftest import FRONT
 
 Compiler = Callable[..., Plan]
@@ -101,3 +104,32 @@ def test_requirements_are_checked_and_nothing_is_installed(
     with pytest.raises(RefusedError, match="CHIM205") as caught:
         opened(compiled(body(), front=text), services, inputs={"n": 1})
     assert message in str(caught.value)
+
+
+def test_a_device_that_is_absent_is_refused_before_the_grant(
+    compiled: Compiler, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    plan = compiled(body())
+    services = Services(Settings(home=home, device="gpu"))
+    with services, pytest.raises(HeadUnavailableError, match="MAML905"):
+        opened(plan, services, inputs={"n": 1})
+    assert "## History" not in Path(plan.document.path).read_text("utf-8")
+
+
+def test_circuits_want_a_simulator(
+    compiled: Compiler, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    absent = lambda name, *rest: None if name == "qiskit_aer" else find(name, *rest)  # noqa: E731
+    monkeypatch.setattr("importlib.util.find_spec", absent)
+    opened(compiled(body()), services, inputs={"n": 1})
+    circuit = """## Code_Blocks
+```qiskit {#q}
+from qiskit import QuantumCircuit
+def circuit():
+    return QuantumCircuit(1)
+```
+"""
+    with pytest.raises(HeadUnavailableError, match="neither qiskit-aer nor qiskit-aer-gpu"):
+        opened(compiled(circuit, name="quantum"), services)
