@@ -46,8 +46,8 @@ def rows(counts: list[int], processes: list[int], kernels: int) -> Iterator[dict
     first = 0
     for workers in processes:
         for count in counts:
-            # Every document and schema of every row has a text of its own: nothing that is cached
-            # by text helps.
+            # Every document, block and schema of every row has a text of its own: nothing that is
+            # cached by text helps.
             texts = [document(number, kernels).encode() for number in range(first, first + count)]
             first += count
             wall, cpu = time.perf_counter(), report.cpu_seconds()

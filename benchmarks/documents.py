@@ -31,7 +31,7 @@ kernels:
 _CIRCUIT = """```qiskit {{#{name}}}
 from qiskit import QuantumCircuit
 
-def circuit(level):
+def circuit(level):  # document {number}
     qc = QuantumCircuit({qubits})
     qc.h(0)
     for qubit in range({qubits} - 1):
@@ -50,7 +50,7 @@ def post(counts, level):
 _PYTHON = """```python {{#{name}}}
 import math
 
-def run({parameters}):
+def run({parameters}):  # document {number}
     parts = [{parameters}]
     return {{"value": math.fsum(parts) / {count}, "level": len(parts)}}
 ```
@@ -77,14 +77,16 @@ def document(number: int, kernels: int) -> str:
         name = f"k{index}"
         if index % 3 == 1:
             text += f"  {name}: {{inputs: {{level: $k{index - 1}.level}}, shots: 1024}}\n"
-            blocks.append(_CIRCUIT.format(name=name, qubits=chance.randint(2, 12)))
+            blocks.append(_CIRCUIT.format(name=name, number=number, qubits=chance.randint(2, 12)))
             continue
         before = chance.sample(range(index), min(index, 2))
         inputs = {f"v{i}": f"$k{i}.value" for i in before} or {"v": "0.5"}
         written = ", ".join(f"{key}: {value}" for key, value in inputs.items())
         text += f"  {name}: {{inputs: {{{written}}}}}\n"
         blocks.append(
-            _PYTHON.format(name=name, parameters=", ".join(inputs), count=max(len(inputs), 1))
+            _PYTHON.format(
+                name=name, number=number, parameters=", ".join(inputs), count=max(len(inputs), 1)
+            )
         )
     schemas = "\n".join(_SCHEMA.format(name=f"k{index}", number=number) for index in range(kernels))
     body = "\n".join(blocks)

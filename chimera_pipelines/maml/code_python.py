@@ -10,7 +10,7 @@ import ast
 import warnings
 from collections.abc import Iterable, Iterator
 
-from chimera_pipelines.maml.code_python_rules import lint_tree
+from chimera_pipelines.maml.code_python_rules import lint_tree, nodes_of
 from chimera_pipelines.maml.code_records import (
     UNPARSED,
     Binding,
@@ -40,7 +40,8 @@ def inspect_python(
     found = list(_statements(tree, places))
     entry, problems = _entry(block, tree, places)
     found += problems
-    imports, rule_problems = lint_tree(tree, block.source, places, extra_imports)
+    nodes = nodes_of(tree)
+    imports, rule_problems = lint_tree(nodes, block.source, places, extra_imports)
     functions = {
         node.name: FunctionFacts(
             node.name, tuple(_parameters(node.args, places)), _returned_keys(node)
@@ -48,7 +49,7 @@ def inspect_python(
         for node in tree.body
         if isinstance(node, ast.FunctionDef)
     }
-    qubits = _width(tree) if block.language == "qiskit" else None
+    qubits = _width(tree, nodes) if block.language == "qiskit" else None
     return CodeFacts(entry, functions, imports, qubits), found + rule_problems
 
 
@@ -177,11 +178,11 @@ def _literal_keys(node: ast.expr | None) -> set[str] | None:
     return names if len(names) == len(node.keys) else None
 
 
-def _width(tree: ast.Module) -> int | None:
+def _width(tree: ast.Module, nodes: Iterable[ast.AST]) -> int | None:
     """Qubits of the widest circuit, when every `QuantumCircuit(n, …)` has a literal width."""
     constants = dict(_constants(tree.body))
     widths: list[int] = []
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Call) and _called(node) == "QuantumCircuit":
             width = _integer(node.args[0], constants) if node.args else None
             if width is None:

@@ -10,7 +10,7 @@ import ast
 import io
 import tokenize
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeGuard
 
 from chimera_pipelines.maml.code_records import forbidden
@@ -54,15 +54,28 @@ _BARE_GATES = frozenset({"Gate", "ControlledGate", "Instruction"})
 _WATCHED = _FILES | {name.rpartition(".")[2] for name in _REMOVED}
 
 
+def nodes_of(tree: ast.AST) -> list[ast.AST]:
+    """The nodes of a tree in the order of `ast.walk`, in half its time; contexts are left out."""
+    found = [tree]
+    for node in found:  # grows meanwhile
+        for name in node._fields:
+            value = getattr(node, name)
+            if isinstance(value, list):
+                found += [item for item in value if isinstance(item, ast.AST)]
+            elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context):
+                found.append(value)
+    return found
+
+
 def lint_tree(
-    tree: ast.Module, source: str, places: SourcePlaces, extra_imports: frozenset[str]
+    nodes: Sequence[ast.AST], source: str, places: SourcePlaces, extra_imports: frozenset[str]
 ) -> tuple[frozenset[str], list[Diagnostic]]:
-    """First names of imported modules, and the findings."""
+    """First names of imported modules, and the findings, of a tree's nodes."""
     imports: list[ast.Import | ast.ImportFrom] = []
     names: list[ast.Name] = []
     attributes: list[ast.Attribute] = []
     calls: list[ast.Call] = []
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Name):
             names.append(node)
         elif isinstance(node, ast.Attribute):
