@@ -33,6 +33,10 @@ _STANDARD: Final = {
 }
 _VERSION = re.compile(r"3(\.[0-9]+)?")
 _DEPTH_MESSAGE = "nested too deeply"
+# The parser recurses, and takes a millisecond for each level before it gives up.
+_DEEPEST, _MOST_OPERATORS = 256, 1024
+_OPERATORS = frozenset("+-*/%^&|~!<>=")
+_IGNORED = re.compile(r'//[^\n]*|/\*.*?(?:\*/|\Z)|"[^"\n]*"', re.DOTALL)
 _LONGEST_MESSAGE = 120
 
 
@@ -62,6 +66,7 @@ def inspect_qasm(block: Block) -> tuple[CodeFacts, list[Diagnostic]]:
 
 def _parse(source: str) -> ast.Program | None:
     """The tree; None for a source of spaces and comments alone, which the visitor cannot read."""
+    _refuse_depth(source)
     # The parser's own names for ANTLR's classes: untyped, and not exported on purpose.
     parsing: Any = importlib.import_module("openqasm3.parser")
 
@@ -89,6 +94,22 @@ def _parse(source: str) -> ast.Program | None:
         message = str(error)[place.end() if place else 0 :]
         raise _SyntaxError(line, column, message or "cannot be read") from None
     return program
+
+
+def _refuse_depth(source: str) -> None:
+    """Refuse brackets in brackets, and operators in one statement, beyond what can be read."""
+    depth = operators = 0
+    for line, text in enumerate(_IGNORED.sub(_blank, source).split("\n"), 1):
+        for column, character in enumerate(text, 1):
+            depth += (character in "([{") - (character in ")]}")
+            operators = 0 if character in ";{}" else operators + (character in _OPERATORS)
+            if depth > _DEEPEST or operators > _MOST_OPERATORS:
+                raise _SyntaxError(line, column, _DEPTH_MESSAGE)
+
+
+def _blank(found: re.Match[str]) -> str:
+    """As many line feeds as were there."""
+    return "\n" * found[0].count("\n")
 
 
 class _Program:

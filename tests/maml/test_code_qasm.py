@@ -93,3 +93,22 @@ def test_nothing_is_no_program(source):
 def test_any_text_is_read(source):
     _, found = inspect_block(block("qasm", source))
     assert {d.code for d in found} <= {"MAML314", "MAML315", "MAML319"}
+
+
+@pytest.mark.parametrize(
+    ("body", "column"),
+    [
+        ("rz(" + "(" * 200_000 + "1" + ")" * 200_000 + ") q;", 259),
+        ("rz(" + "-" * 400_000 + "1) q;", 1028),
+        ("rz(" + "1+" * 200_000 + "1) q;", 2053),
+    ],
+)
+def test_bombs_are_refused_before_the_parser_sees_them(body, column):
+    """Half a minute for 20,000 of each otherwise."""
+    found = inspect("qasm", f"{HEAD}\n{body}")[1]
+    assert found == [("MAML314", 2, column)]
+
+
+def test_brackets_in_comments_are_none():
+    text = f"{HEAD}\n/* {'(' * 300}\n{'(' * 300} */ qubit q; // {'(' * 300}\nh q;"
+    assert inspect("qasm", text)[1] == []
