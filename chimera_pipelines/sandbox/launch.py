@@ -223,7 +223,7 @@ class _Spawner:
             act, done = work.get()
             try:
                 done.set_result(act())
-            except OSError as error:
+            except Exception as error:  # noqa: BLE001 - whoever asked raises it; the next must be served
                 done.set_exception(error)
 
 

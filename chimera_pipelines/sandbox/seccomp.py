@@ -41,6 +41,9 @@ _CLONE_NAMESPACES = 0x7E020000 | 0x00000080  # NEWNS, NEWCGROUP … NEWNET, NEWT
 _PRCTL_OPTIONS = (15, 16, 0x53564D41)  # PR_SET_NAME, PR_GET_NAME, PR_SET_VMA (malloc's names)
 # TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX: never TIOCSTI or TIOCLINUX
 _IOCTLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
+# Descriptors, their flags, locks, pipe sizes, seals. Never F_SETOWN and F_SETSIG, which have the
+# kernel send any signal to any process of the same user, nor leases, which hold up its opens.
+_FCNTLS = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1031, 1032, 1033, 1034)
 _WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 Instruction = tuple[int, int, int, int]
@@ -121,6 +124,7 @@ def _argument_rules(own_pid: int, *, write_files: bool) -> dict[str, list[Rule]]
         "tgkill": only_self,
         "prctl": [Rule(0, Test.ONE_OF, _PRCTL_OPTIONS, errno.EINVAL)],
         "ioctl": [Rule(1, Test.ONE_OF, _IOCTLS, errno.ENOTTY)],
+        "fcntl": [Rule(1, Test.ONE_OF, _FCNTLS)],
         "prlimit64": [
             Rule(0, Test.ONE_OF, (0, own_pid)),
             Rule(2, Test.ONE_OF, (0,)),

@@ -35,7 +35,6 @@ ALLOWED: dict[str, tuple[int | None, int | None]] = {
     "getcwd": (79, 17),
     "statfs": (137, 43),
     "fstatfs": (138, 44),
-    "fcntl": (72, 25),
     "flock": (73, 32),
     "fsync": (74, 82),
     "fdatasync": (75, 83),
@@ -138,6 +137,7 @@ BY_ARGUMENT: dict[str, tuple[int | None, int | None]] = {
     "tgkill": (234, 131),
     "prctl": (157, 167),
     "ioctl": (16, 29),
+    "fcntl": (72, 25),
     "prlimit64": (302, 261),
 }
 PROCESSES: dict[str, tuple[int | None, int | None]] = {

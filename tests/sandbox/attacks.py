@@ -114,6 +114,17 @@ TRACE = "def run(): return raw(101, 16, {pid}, 0, 0)"
 SIGNAL = """
 def run(): return [attempt(lambda: os.kill(pid, 0)) for pid in (1, os.getppid(), @PARENT@, -1, 0)]
 """
+SIGNAL_BY_PIPE = """
+import fcntl
+def run():
+    read, write = os.pipe()
+    def send():
+        fcntl.fcntl(read, 8, @PARENT@)  # F_SETOWN
+        fcntl.fcntl(read, 10, 10)  # F_SETSIG, SIGUSR1
+        fcntl.fcntl(read, 4, fcntl.fcntl(read, 3) | 0o20000)  # O_ASYNC
+        os.write(write, b"x")
+    return attempt(send)
+"""
 CLONE_NAMESPACE = """
 def run():
     flags = [0x10000000 | 17, 0x10000000 | 0x10000, 0x40000000 | 17]

@@ -211,6 +211,10 @@ def test_no_signal_to_others(any_tier: Tier, target: Target) -> None:
     assert _value(run_once(any_tier, target.fill(attacks.SIGNAL))) == ["EPERM"] * 5
 
 
+def test_no_signal_is_sent_by_a_pipe(any_tier: Tier, target: Target) -> None:
+    assert _value(run_once(any_tier, target.fill(attacks.SIGNAL_BY_PIPE))) == "EPERM"
+
+
 @pytest.mark.parametrize("name", attacks.FATAL_CALLS)
 def test_attack_surface_of_the_kernel(tier: Tier, target: Target, name: str) -> None:
     number, arguments = attacks.FATAL_CALLS[name]

@@ -124,6 +124,14 @@ def test_other_architectures_of_the_machine_are_killed() -> None:
 
 
 @MACHINES
+@pytest.mark.parametrize("command", [8, 10, 15, 1024, 1026, 2**32 - 1])
+def test_fcntl_sends_no_signals_and_holds_no_leases(machine: str, command: int) -> None:
+    fcntl = number_of(machine, "fcntl")
+    assert judge(machine, fcntl, 3, command) == error(errno.EPERM)
+    assert judge(machine, fcntl, 3, 1030) == ALLOW  # F_DUPFD_CLOEXEC
+
+
+@MACHINES
 def test_clone_makes_threads_only(machine: str) -> None:
     clone = number_of(machine, "clone")
     assert judge(machine, clone, 0x3D0F00) == ALLOW  # what pthread_create asks for
