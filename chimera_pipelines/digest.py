@@ -16,10 +16,14 @@ from typing import Any, TypeAlias
 import rfc8785
 
 JSONValue: TypeAlias = "None | bool | int | float | str | list[JSONValue] | dict[str, JSONValue]"
+# A place within a value: the place around it and the last step; None is the value itself. Written
+# out for errors alone: a key of megabytes must not be copied for each item below it.
+ValuePath: TypeAlias = "tuple[ValuePath, str | int] | None"
 
 MAX_INTEGER = 2**53 - 1
 MAX_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 64
+_SHOWN_KEY = 80
 _SHOWN_BITS = 128  # a longer integer is told by its length: writing it out takes for ever
 
 
@@ -31,6 +35,15 @@ class NotCanonicalError(ValueError):
         self.path = path
 
 
+def shown_path(path: ValuePath) -> str:
+    """A place as text, `$.rows[3].x`; long keys are cut."""
+    steps: list[str] = []
+    while path is not None:
+        path, step = path
+        steps.append(f"[{step}]" if isinstance(step, int) else f".{step[:_SHOWN_KEY]}")
+    return "$" + "".join(reversed(steps))
+
+
 def normalise(value: object) -> JSONValue:
     """The value as plain JSON: tuples become lists, −0.0 becomes 0, integral doubles stay doubles.
 
@@ -38,43 +51,43 @@ def normalise(value: object) -> JSONValue:
         NotCanonicalError: NaN, infinities, integers beyond ±(2^53−1), complex numbers, lone
             surrogates, keys that are not strings, other types, more than 64 levels.
     """
-    return _normalise(value, "$", 1)
+    return _normalise(value, None, 1)
 
 
-def _normalise(value: object, path: str, depth: int) -> JSONValue:
+def _normalise(value: object, path: ValuePath, depth: int) -> JSONValue:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
         if abs(value) > MAX_INTEGER:
             shown = value if value.bit_length() <= _SHOWN_BITS else f"of {value.bit_length()} bits"
-            raise NotCanonicalError(f"integer {shown} is beyond ±(2^53−1)", path)
+            raise NotCanonicalError(f"integer {shown} is beyond ±(2^53−1)", shown_path(path))
         return int(value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise NotCanonicalError(f"{value} is not a JSON number", path)
+            raise NotCanonicalError(f"{value} is not a JSON number", shown_path(path))
         return float(value)
     if isinstance(value, str):
         return _text(value, path)
     if not isinstance(value, dict | list | tuple):
-        raise NotCanonicalError(f"{type(value).__name__} is not a JSON value", path)
+        raise NotCanonicalError(f"{type(value).__name__} is not a JSON value", shown_path(path))
     if depth > MAX_DEPTH:
-        raise NotCanonicalError(f"more than {MAX_DEPTH} levels", path)
+        raise NotCanonicalError(f"more than {MAX_DEPTH} levels", shown_path(path))
     if isinstance(value, dict):
-        return {_key(k, path): _normalise(v, f"{path}.{k}", depth + 1) for k, v in value.items()}
-    return [_normalise(v, f"{path}[{i}]", depth + 1) for i, v in enumerate(value)]
+        return {_key(k, path): _normalise(v, (path, str(k)), depth + 1) for k, v in value.items()}
+    return [_normalise(v, (path, i), depth + 1) for i, v in enumerate(value)]
 
 
-def _key(value: object, path: str) -> str:
+def _key(value: object, path: ValuePath) -> str:
     if not isinstance(value, str):
-        raise NotCanonicalError(f"key {value!r} is not a string", path)
+        raise NotCanonicalError(f"key {value!r} is not a string", shown_path(path))
     return _text(value, path)
 
 
-def _text(value: str, path: str) -> str:
+def _text(value: str, path: ValuePath) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise NotCanonicalError("lone surrogate", path) from None
+        raise NotCanonicalError("lone surrogate", shown_path(path)) from None
     return value
 
 

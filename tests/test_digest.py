@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,9 @@ def test_a_huge_integer_is_told_by_its_length():
         normalise({"x": 10**100_000})
     with pytest.raises(NotCanonicalError, match="integer 9007199254740992 is beyond"):
         normalise(2**53)
+
+
+def test_the_path_says_where_and_cuts_long_keys():
+    with pytest.raises(NotCanonicalError) as caught:
+        normalise({"rows": [1, {"x": {"k" * 2**20: math.nan}}]})
+    assert caught.value.path == f"$.rows[1].x.{'k' * 80}"

@@ -9,7 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from chimera_pipelines.digest import JSONValue, NotCanonicalError, normalise
+from chimera_pipelines.digest import (
+    JSONValue,
+    NotCanonicalError,
+    ValuePath,
+    normalise,
+    shown_path,
+)
 from chimera_pipelines.errors import KernelError, Where
 from chimera_pipelines.lifecycle.spec import BlockSpec
 from chimera_pipelines.ring.blobs import ContentStore
@@ -51,15 +57,18 @@ def arguments(
 
 
 def pack(value: JSONValue, store: ContentStore) -> tuple[JSONValue, list[Attachment]]:
-    """Replace every `{"$blob": …}` by an attachment with the blob's bytes."""
+    """Replace every `{"$blob": …}` by an attachment with the blob's bytes, once for each blob."""
     attachments: list[Attachment] = []
+    places: dict[tuple[str, str], int] = {}
 
     def walk(item: JSONValue) -> JSONValue:
         if isinstance(item, dict):
             if isinstance(item.get("$blob"), str):
-                data = store.get(str(item["$blob"]))
-                attachments.append(Attachment(str(item["media"]), data))
-                return {"$attachment": len(attachments) - 1}
+                blob, media = str(item["$blob"]), str(item["media"])
+                if (blob, media) not in places:
+                    places[blob, media] = len(attachments)
+                    attachments.append(Attachment(media, store.get(blob)))
+                return {"$attachment": places[blob, media]}
             return {key: walk(part) for key, part in item.items()}
         if isinstance(item, list):
             return [walk(part) for part in item]
@@ -77,27 +86,32 @@ def unpack(
         NotCanonicalError: a `$blob` that is not in `known`, or an attachment that is not there.
     """
     allowed = set(known)
+    stored: dict[int, dict[str, JSONValue]] = {}  # a block may name one attachment a million times
 
-    def walk(item: JSONValue, path: str) -> JSONValue:
+    def walk(item: JSONValue, path: ValuePath) -> JSONValue:
         if isinstance(item, dict):
             if "$attachment" in item:
-                return _stored(item["$attachment"], attachments, store, path)
+                at = _index(item["$attachment"], attachments, path)
+                if at not in stored:
+                    stored[at] = _stored(attachments[at], store)
+                return dict(stored[at])
             if "$blob" in item and item["$blob"] not in allowed:
-                raise NotCanonicalError("a $blob that was not an input", path)
-            return {key: walk(part, f"{path}.{key}") for key, part in item.items()}
+                raise NotCanonicalError("a $blob that was not an input", shown_path(path))
+            return {key: walk(part, (path, key)) for key, part in item.items()}
         if isinstance(item, list):
-            return [walk(part, f"{path}[{i}]") for i, part in enumerate(item)]
+            return [walk(part, (path, i)) for i, part in enumerate(item)]
         return item
 
-    return walk(value, "$")
+    return walk(value, None)
 
 
-def _stored(
-    index: JSONValue, attachments: Sequence[Attachment], store: ContentStore, path: str
-) -> JSONValue:
+def _index(index: JSONValue, attachments: Sequence[Attachment], path: ValuePath) -> int:
     if not isinstance(index, int) or not 0 <= index < len(attachments):
-        raise NotCanonicalError(f"attachment {index!r} does not exist", path)
-    found = attachments[index]
+        raise NotCanonicalError(f"attachment {index!r} does not exist", shown_path(path))
+    return index
+
+
+def _stored(found: Attachment, store: ContentStore) -> dict[str, JSONValue]:
     blob = store.put(found.data, media=found.media)
     return {"$blob": blob, "bytes": len(found.data), "media": found.media}
 

@@ -109,6 +109,29 @@ def test_blobs_cross_as_attachments_and_back(tmp_path: Path) -> None:
     assert calls.unpack(packed, attachments, store, []) == value
 
 
+def test_a_blob_that_is_named_often_is_read_and_stored_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ContentStore(tmp_path)
+    found = [Attachment("application/octet-stream", b"data")]
+    asked: list[str] = []
+    put, get = ContentStore.put, ContentStore.get
+    monkeypatch.setattr(ContentStore, "put", lambda *a, **k: (asked.append("put"), put(*a, **k))[1])
+    monkeypatch.setattr(ContentStore, "get", lambda *a: (asked.append("get"), get(*a))[1])
+    value = calls.unpack({"x": [{"$attachment": 0}] * 3}, found, store, [])
+    packed, attachments = calls.pack(value, store)
+    assert packed == {"x": [{"$attachment": 0}] * 3}
+    assert attachments == found
+    assert asked == ["put", "get"]
+
+
+def test_a_long_key_is_not_copied_for_each_value_below_it(tmp_path: Path) -> None:
+    value = {"k" * 2**20: [{"$blob": "sha256:"}]}
+    with pytest.raises(NotCanonicalError) as caught:
+        calls.unpack(value, [], ContentStore(tmp_path), [])  # type: ignore[arg-type]
+    assert caught.value.path == f"$.{'k' * 80}[0]"
+
+
 @pytest.mark.parametrize(
     "value",
     [
