@@ -35,11 +35,13 @@ system-packages:
 $(VENV)/installed-run: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu]'
+	$(BIN)/python -m compileall -q chimera_pipelines
 	touch $@
 
 $(VENV)/installed-test: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu,dev]'
+	$(BIN)/python -m compileall -q chimera_pipelines
 	touch $@ $(VENV)/installed-run
 
 clean:
