@@ -100,8 +100,13 @@ class Verdict:
         added = as_read(history.raw[known.size :]).rstrip(b"\n")
         if added and not added.startswith(b"- "):
             return None
+        line = history.raw.count(b"\n", 0, known.size) + 1 if added else 1
+        entries = parse_entries(added + b"\n" if added else b"", line)
+        # ARCHIVE may only be a file's first entry, which the added bytes alone do not tell.
+        if any(entry.action == "ARCHIVE" for entry in entries):
+            return None
         known.verifier.keys = self._keys()
-        for entry in parse_entries(added + b"\n" if added else b""):
+        for entry in entries:
             known.verifier.feed(entry)
         return known.verifier
 

@@ -9,6 +9,7 @@ import pytest
 from chimera_pipelines.errors import HistoryError
 from chimera_pipelines.lifecycle.verdict import Verdict
 from chimera_pipelines.maml.history import doc_digest
+from chimera_pipelines.maml.history_entry import render_line, render_signed
 from chimera_pipelines.maml.history_file import HistoryFile
 from chimera_pipelines.tickets.jwks import KeyRing
 
@@ -96,6 +97,33 @@ def test_what_does_not_verify_is_refused_until_it_is_mended(
         assert raised.value.code == "MAML801"
     document.write_bytes(good)
     assert judged(verdict, file) == (1, True)
+
+
+def test_an_archive_entry_below_others_is_refused_by_who_knows_them(
+    document: Path, verdict: Verdict
+) -> None:
+    """It would put a tree of a stranger's choosing under the gateway's next signature."""
+    file = HistoryFile(document)
+    judged(verdict, file)
+    zero = "sha256:" + "0" * 64
+    fields = {"seq": "1", "file": "x.history-1.md", "edge": zero, "doc": zero, "prev": zero}
+    fields["key"] = "ML-DSA-44:" + "A" * 43
+    line = render_line("2026-08-01T09:00:01Z", "ARCHIVE", fields)
+    append(document, render_signed(line, bytes(2420)))
+    with pytest.raises(HistoryError, match="ARCHIVE is not the first entry") as raised:
+        judged(verdict, file)
+    assert raised.value.code == "MAML801"
+
+
+def test_the_line_of_what_was_appended_is_the_files(document: Path, verdict: Verdict) -> None:
+    file = HistoryFile(document)
+    judged(verdict, file)
+    append(document, note("two") + b"- no entry\n")
+    with pytest.raises(HistoryError) as raised:
+        judged(verdict, file)
+    assert raised.value.where is not None
+    lines = document.read_bytes().split(b"\n")
+    assert lines[raised.value.where.line - 1] == b"- no entry"
 
 
 def test_another_text_is_refused(document: Path, verdict: Verdict) -> None:
