@@ -20,7 +20,7 @@ from chimera_pipelines.maml.names import slug
 from chimera_pipelines.scheduling.plan import Plan, load_plan
 from chimera_pipelines.settings import Settings
 
-CHECK_SECONDS = 45
+CHECK_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +164,13 @@ def _quarantine(path: Path, report: dict[str, Any], settings: Settings) -> Taken
     folder = settings.root / "quarantine"
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / path.name
-    if target.exists():
+    if target.exists() or _beside(target).exists():
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
         target = folder / f"{stamp}-{path.name}"
-    beside = target.with_name(f"{target.name}.diagnostics.json")
-    beside.write_text(json.dumps(report, indent=2), encoding="utf-8")
+    _beside(target).write_text(json.dumps(report, indent=2), encoding="utf-8")
     path.replace(target)
     return Taken(path.name, target, None, report)
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f"{target.name}.diagnostics.json")

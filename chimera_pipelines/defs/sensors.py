@@ -8,6 +8,7 @@ web server presses Reload; the request waits for it in the cursor.
 """
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -22,8 +23,10 @@ from chimera_pipelines.errors import ChimeraError
 from chimera_pipelines.settings import settings
 
 INTERVAL_SECONDS = 5
-# One check takes about a second, and a tick has a minute.
+# Dagster gives a tick a minute; what a tick that was cut off has moved would never run. One check
+# takes about a second, one that a document holds up `inbox.CHECK_SECONDS`.
 FILES_PER_TICK = 8
+TAKING_SECONDS = 10.0
 
 
 def inbox_sensor(
@@ -43,7 +46,8 @@ def inbox_sensor(
         before: dict[str, Any] = json.loads(context.cursor or "{}")
         now = inbox.waiting(settings().root / "inbox")
         settled = [name for name, stamp in now.items() if before.get("seen", {}).get(name) == stamp]
-        taken = [inbox.take(name, settings()) for name in settled[:FILES_PER_TICK]]
+        taken = _take(settled[:FILES_PER_TICK])
+        gone = {found.name for found in taken}
         accepted = [found for found in taken if found.plan is not None]
         pending = {
             **before.get("pending", {}),
@@ -52,9 +56,7 @@ def inbox_sensor(
         notes = [_reload()] if accepted else []
         ready = {path: digest for path, digest in pending.items() if digest in plans}
         cursor = {
-            "seen": {
-                name: stamp for name, stamp in now.items() if name not in settled[:FILES_PER_TICK]
-            },
+            "seen": {name: stamp for name, stamp in now.items() if name not in gone},
             "pending": {path: digest for path, digest in pending.items() if path not in ready},
         }
         requests = [
@@ -70,6 +72,17 @@ def inbox_sensor(
         )
 
     return watch
+
+
+def _take(names: Iterable[str]) -> list[inbox.Taken]:
+    """Takes files, at least one, until the time for it is up; the others wait for the next tick."""
+    taken: list[inbox.Taken] = []
+    started = time.monotonic()
+    for name in names:
+        if taken and time.monotonic() - started > TAKING_SECONDS:
+            break
+        taken.append(inbox.take(name, settings()))
+    return taken
 
 
 def _reload() -> str:

@@ -58,6 +58,13 @@ def test_nothing_is_overwritten_in_quarantine(home, drop):
     assert sorted(kept) == ["one", "two"]
 
 
+def test_diagnostics_overwrite_no_file_of_their_name(home, drop):
+    inbox.take(drop("bad.maml.md.diagnostics.json", "mine"), settings())
+    inbox.take(drop("bad.maml.md", "nothing"), settings())
+    assert (home / "quarantine/bad.maml.md.diagnostics.json").read_text() == "mine"
+    assert [p.read_text() for p in (home / "quarantine").glob("*-bad.maml.md")] == ["nothing"]
+
+
 def test_other_files_are_no_documents(home, drop):
     found = inbox.take(drop("notes.txt", "x"), settings())
     assert found.report["error"]["code"] == "CHIM604"

@@ -66,6 +66,18 @@ def test_a_partitioned_document_runs_each_static_key(home, drop, chain, instance
     assert len({request.run_key for request in found.run_requests}) == 2
 
 
+def test_files_that_a_tick_has_no_time_for_wait(home, drop, instance, monkeypatch):
+    monkeypatch.setattr(sensors, "TAKING_SECONDS", -1.0)
+    drop("a.txt", "a")
+    drop("b.txt", "b")
+    cursor = _tick(instance).cursor
+    for left in (["b.txt"], []):
+        found = _tick(instance, cursor)
+        cursor = found.cursor
+        assert [path.name for path in (home / "inbox").iterdir()] == left
+        assert len(found.asset_events) == 1
+
+
 def test_a_bad_document_is_observed(home, drop, instance):
     drop("bad.maml.md", "nothing\n")
     found = _tick(instance, _tick(instance).cursor)
