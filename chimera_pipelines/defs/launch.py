@@ -26,6 +26,14 @@ from chimera_pipelines.scheduling.opening import open_run, partition_keys
 from chimera_pipelines.scheduling.plan import Plan, load_plan, save_plan
 from chimera_pipelines.settings import settings
 
+# A kernel of which no event tells has every field of the shape all the same.
+_UNKNOWN: Mapping[str, Any] = {
+    **dict.fromkeys(("head", "device", "incarnation", "sandbox", "cuda_ns", "output", "error")),
+    **dict.fromkeys(("input_digest", "output_digest", "ticket", "checkpoint")),
+    "attempts": 0,
+    "diagnostics": [],
+}
+
 
 def run_in_dagster(
     document: Path,
@@ -143,7 +151,7 @@ def _kernel(
     plan: Plan, name: str, events: Sequence[dg.DagsterEvent], translator: ChimeraTranslator
 ) -> dict[str, Any]:
     """The kernel object of `chimera.run/1`, from the materialisation or the failed step."""
-    found: dict[str, Any] = {"name": name, "status": "skipped", "output": None, "error": None}
+    found: dict[str, Any] = {**_UNKNOWN, "name": name, "status": "skipped"}
     steps = f"{translator.get_graph_name(plan, name)}."
     key = translator.get_asset_key(plan, name)
     phases: dict[str, float] = {}
