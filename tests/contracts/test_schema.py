@@ -139,3 +139,17 @@ def test_defaults_must_be_valid_where_they_stand() -> None:
     }
     paths = {problem.path for problem in check_defaults(schema)}
     assert paths == {("properties", "n", "default"), ("properties", "ref", "default")}
+
+
+@pytest.mark.parametrize(
+    ("items", "unique"),
+    [
+        ([1, 1.0], False),
+        ([1, True, "1", None], True),
+        ([{"a": 1, "b": [0]}, {"b": [False], "a": 1}], True),
+        ([{"a": 1, "b": 2}, {"b": 2, "a": 1.0}], False),
+        ([[{"n": n}] for n in range(100_000)], True),  # pair by pair: 5e9 comparisons
+    ],
+)
+def test_unique_items_are_told_by_their_json(items, unique):
+    assert (validate({"type": "array", "uniqueItems": True}, items) == []) is unique
