@@ -92,10 +92,12 @@ def read(path: Path) -> Evidence:
         UsageError: CHIM202, the document cannot be read; CHIM225, a part of its History.
     """
     from chimera_pipelines.maml.history_parts import read_history, sidecar_path
-    from chimera_pipelines.maml.reader import read_text
+    from chimera_pipelines.maml.reader import file_bytes, read_file, read_text
     from chimera_pipelines.settings import settings
 
-    data = _bytes(path)
+    data = file_bytes(path)
+    if not isinstance(data, bytes):  # too large: its History is not looked for
+        return Evidence(read_file(path), (), 1, ())
     document = read_text(data, str(path))
     document_id = str(document.front_matter.get("id", ""))
     sidecar = sidecar_path(settings().root, path, document_id)

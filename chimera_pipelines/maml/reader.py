@@ -71,20 +71,28 @@ def read_file(path: Path, *, extra_imports: frozenset[str] = frozenset()) -> Doc
     Raises:
         UsageError: it cannot be read or is no file (CHIM202).
     """
-    try:
-        data = _file_bytes(path)
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UsageError(
-            "CHIM202", f"cannot read '{path}': {reason}", where=Where(str(path))
-        ) from error
+    data = file_bytes(path)
     if isinstance(data, Diagnostic):
         return _empty(read_bytes(b""), str(path), [data])
     return read_text(data, str(path), extra_imports=extra_imports)
 
 
+def file_bytes(path: Path) -> bytes | Diagnostic:
+    """The bytes of a file, or MAML104 when its size alone says that it is no document.
+
+    Raises:
+        UsageError: it cannot be read or is no file (CHIM202).
+    """
+    try:
+        return _file_bytes(path)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UsageError(
+            "CHIM202", f"cannot read '{path}': {reason}", where=Where(str(path))
+        ) from error
+
+
 def _file_bytes(path: Path) -> bytes | Diagnostic:
-    """The file, or MAML104 when its size alone says that it is no document."""
     if not stat.S_ISREG(path.stat().st_mode):
         raise UsageError("CHIM202", f"'{path}' is no file", where=Where(str(path)))
     with path.open("rb") as file:
