@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
 from functools import lru_cache
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Literal
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from chimera_pipelines.errors import SettingsError
+from chimera_pipelines.errors import SettingsError, Where
 
 HEAD_IDS: tuple[str, ...] = ("HEAD_1", "HEAD_2", "HEAD_3", "HEAD_4")
+HOME_HINT = "set CHIMERA_HOME to a folder that this account may write"
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def _login() -> str:
@@ -89,3 +92,21 @@ def settings() -> Settings:
         raise SettingsError(
             "CHIM203", f"{name}: {first['msg'].lower()}", hint="see docs/settings.md"
         ) from None
+
+
+def storage_error(error: OSError, root: Path) -> SettingsError | None:
+    """CHIM209 for a full disk, or for a file below `root` that the system refuses; else None.
+
+    Args:
+        error: as the system gave it; a failed write names no file.
+        root: `CHIMERA_HOME`, absolute.
+    """
+    named = Path(error.filename) if isinstance(error.filename, str) else None
+    inside = named is not None and (named == root or root in named.parents or named in root.parents)
+    full = error.errno in _FULL
+    if not full and not inside:
+        return None
+    reason = (error.strerror or str(error)).lower()
+    where = Where(str(named)) if named is not None and inside else None
+    hint = "make room on that disk, or set CHIMERA_HOME to another folder" if full else HOME_HINT
+    return SettingsError("CHIM209", f"cannot write '{root}': {reason}", where=where, hint=hint)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from chimera_pipelines.errors import ChimeraError
-from chimera_pipelines.settings import Settings, settings
+from chimera_pipelines.settings import HOME_HINT, Settings, settings
 
 _PYTHON = ((3, 11), (3, 14))
 _LOW_DISK = 1024**3
@@ -205,7 +205,8 @@ def _ledger(now: Settings) -> Iterator[Check]:
         return
     ledger = Ledger(now.ledger)
     try:
-        yield Check("ledger", "ok", shown, "opens")
+        rows = ledger.verify_chain()
+        yield Check("ledger", "ok", shown, f"{rows} rows, their chain is whole")
     finally:
         ledger.close()
 
@@ -217,8 +218,7 @@ def _storage(now: Settings) -> Iterator[Check]:
     free = shutil.disk_usage(there).free
     detail = f"{free / 1024**3:.1f} GiB free"
     if not os.access(there, os.W_OK | os.X_OK):
-        hint = "set CHIMERA_HOME to a folder that this account may write"
-        yield Check("storage", "fail", str(now.root), f"'{there}' is not writable", hint)
+        yield Check("storage", "fail", str(now.root), f"'{there}' is not writable", HOME_HINT)
     elif free < _LOW_DISK:
         yield Check("storage", "warn", str(now.root), detail, "make room on this disk")
     else:

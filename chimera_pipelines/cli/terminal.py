@@ -142,8 +142,9 @@ def opened(*, json: bool, quiet: bool = False, verbose: int = 0) -> Iterator[Ter
         except Exception as error:  # noqa: BLE001 - the one place where all of them end
             if verbose >= 2:  # noqa: PLR2004 - `-vv`
                 traceback.print_exc()
-            _report(terminal, _internal(error))
-            raise typer.Exit(int(ExitCode.INTERNAL)) from None
+            coded = _storage(error)
+            _report(terminal, coded or _internal(error))
+            raise typer.Exit(int(coded.exit_code if coded else ExitCode.INTERNAL)) from None
 
 
 def abandon_output() -> None:
@@ -157,6 +158,17 @@ def _report(terminal: Terminal, error: ChimeraError) -> None:
     terminal.fail(error)
     if terminal.json and not terminal.emitted:
         terminal.emit({"schema": "chimera.error/1", "error": error.as_json()})
+
+
+def _storage(error: Exception) -> ChimeraError | None:
+    if not isinstance(error, OSError):
+        return None
+    from chimera_pipelines.settings import settings, storage_error
+
+    try:
+        return storage_error(error, settings().root)
+    except ChimeraError as unusable:
+        return unusable
 
 
 def _internal(error: Exception) -> ChimeraError:

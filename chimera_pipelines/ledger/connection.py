@@ -105,8 +105,16 @@ class Connections:
         return SettingsError(
             "CHIM226",
             f"ledger '{self._shown}' cannot be used: {reason.lower()}",
-            hint="look at CHIMERA_LEDGER_URL and at the permissions of CHIMERA_HOME",
+            hint=_hint(reason),
         )
+
+
+def _hint(reason: str) -> str:
+    if "not a database" in reason or "malformed" in reason:
+        return "move the file away; the next run makes a new ledger, Histories are not touched"
+    if "full" in reason:
+        return "make room on that disk, or set CHIMERA_HOME to another folder"
+    return "set CHIMERA_HOME to a folder that this account may write, or look at CHIMERA_LEDGER_URL"
 
 
 def _sqlite(url: str) -> Engine:

@@ -30,6 +30,7 @@ from chimera_pipelines.lifecycle.records import (
 from chimera_pipelines.lifecycle.run import Run
 from chimera_pipelines.lifecycle.spec import KernelSpec
 from chimera_pipelines.phase import Phase
+from chimera_pipelines.settings import storage_error
 
 _R = TypeVar("_R")
 
@@ -189,6 +190,10 @@ def _phase(run: Run, kernel: KernelSpec, invocation: Invocation, phase: Phase) -
         except ChimeraError as error:
             raise _failed(run, kernel, invocation, phase, error) from error.__cause__
         except Exception as error:
+            root = run.services.settings.root
+            stored = storage_error(error, root) if isinstance(error, OSError) else None
+            if stored is not None:
+                raise _failed(run, kernel, invocation, phase, stored) from error
             # A fault of ours must still leave a failed ticket and let other kernels go on.
             inner = KernelError("CHIM900", f"internal error: {type(error).__name__}: {error}")
             raise _failed(run, kernel, invocation, phase, inner) from error

@@ -112,3 +112,26 @@ def test_sandbox_tiers_each_with_a_hint(monkeypatch):
     assert found["sandbox.landlock"].status == "ok"
     monkeypatch.setattr(tiers, "choose", lambda *_, **__: Tier.PROCESS)
     assert next(iter(probes.PROBES["sandbox"](Settings()))).status == "warn"
+
+
+def test_a_ledger_that_is_no_database_fails_with_what_to_do(tmp_path):
+    (tmp_path / "ledger.sqlite").write_bytes(b"no database " * 100)
+    found = list(probes._guarded("ledger", probes.PROBES["ledger"], Settings(home=tmp_path)))  # noqa: SLF001
+    assert [check.status for check in found] == ["fail"]
+    assert "move the file away" in str(found[0].hint)
+
+
+def test_a_ledger_whose_chain_is_broken_fails(tmp_path):
+    import sqlite3
+
+    from chimera_pipelines.ledger.ledger import Ledger, RunRow
+
+    settings = Settings(home=tmp_path)
+    ledger = Ledger(settings.ledger)
+    ledger.record_run(RunRow("r", "d", "started", "2026-08-01T12:00:00.000000Z", "user://a/b"))
+    ledger.close()
+    assert one("ledger", home=tmp_path).detail == "1 rows, their chain is whole"
+    with sqlite3.connect(tmp_path / "ledger.sqlite") as edited:
+        edited.execute("UPDATE runs SET status = 'ok'")
+    found = list(probes._guarded("ledger", probes.PROBES["ledger"], settings))  # noqa: SLF001
+    assert found[0].value == "CHIM227"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import io
 import json
 import subprocess
@@ -159,3 +160,28 @@ def test_clean_text_commands_no_terminal(text):
 @given(st.text(st.characters(categories=("L", "N", "P"))))
 def test_clean_keeps_what_can_be_read(text):
     assert clean(text) == text
+
+
+def test_a_home_that_cannot_be_written_is_no_fault_of_ours(capsys, home):
+    with pytest.raises(typer.Exit) as ended, opened(json=False):
+        raise PermissionError(errno.EACCES, "Permission denied", str(home / "keys" / ".lock"))
+    shown = capsys.readouterr().err
+    assert ended.value.exit_code == 2
+    assert f"error[CHIM209]: cannot write '{home}': permission denied" in shown
+    assert "set CHIMERA_HOME to a folder that this account may write" in shown
+
+
+def test_a_full_disk_names_no_file(capsys, home):
+    with pytest.raises(typer.Exit) as ended, opened(json=False):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    shown = capsys.readouterr().err
+    assert ended.value.exit_code == 2
+    assert f"'{home}': no space left on device" in shown
+    assert "make room" in shown
+
+
+def test_another_file_that_cannot_be_read_stays_internal(capsys, home):
+    with pytest.raises(typer.Exit) as ended, opened(json=False):
+        raise PermissionError(errno.EACCES, "Permission denied", "/proc/1/mem")
+    assert home.is_dir()
+    assert ended.value.exit_code == 70
