@@ -23,6 +23,7 @@ _CONSTANTS: Final[dict[str, JSONValue]] = {
     "": None, "~": None, "null": None, "true": True, "false": False,
 }  # fmt: skip
 _LONGEST_INTEGER = 17
+_SHOWN = 40  # characters of a scalar in a message
 _RESOLVERS: Final[dict[str | None, list[tuple[str, re.Pattern[str]]]]] = (
     yaml.SafeLoader.yaml_implicit_resolvers
 )
@@ -234,7 +235,7 @@ class Builder:
         number = read_number(text)
         if number is None:
             self._problem(
-                "number", span, f"number '{text[:40]}' is out of range", "quote it, or use less"
+                "number", span, f"number '{text[:_SHOWN]}' is out of range", "quote it, or use less"
             )
             self.unread.add(path)
         return number
@@ -244,7 +245,8 @@ class Builder:
         for tag, pattern in [*_RESOLVERS.get(text[:1], ()), *_RESOLVERS.get(None, ())]:
             if pattern.match(text):
                 kind = tag.rpartition(":")[2]
-                self._problem("dialect", span, f"'{text}' is a {kind} in yaml 1.1", "quote it")
+                shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+                self._problem("dialect", span, f"'{shown}' is a {kind} in yaml 1.1", "quote it")
                 return
 
 

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from chimera_pipelines.maml.yaml_builder import Builder, read_number
+from chimera_pipelines.maml.yaml_subset import load_mapping
 
 
 @pytest.mark.parametrize(
@@ -33,3 +34,10 @@ def test_any_loaders_events_build_the_same():
         built.append((builder.value, builder.keys, builder.values))
     assert built[0] == built[1]
     assert built[0][0] == {"a": [1, {"b": "x"}], "c": [None, {"d": ["e"]}]}
+
+
+def test_a_long_scalar_is_cut_in_the_message():
+    result = load_mapping(f"x: 0x{'f' * 5000}", first_line=1, max_depth=8, dialect="front")
+    (problem,) = result.problems
+    assert problem.kind == "dialect"
+    assert len(problem.message) < 100
