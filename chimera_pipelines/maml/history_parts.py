@@ -8,6 +8,7 @@ the document's own entries (CLI.md).
 from __future__ import annotations
 
 import os
+import secrets
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
@@ -79,15 +80,25 @@ def sidecar_path(home: Path, document: Path, document_id: str, *, claim: bool = 
     name = stem(document.name)
     owner = home / ".sidecars" / name
     if claim:
-        owner.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError):
-            handle = os.open(owner, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-            with os.fdopen(handle, "w") as file:
-                file.write(document_id)
+        _claim(owner, document_id)
     held_by = owner.read_text("utf-8") if owner.exists() else document_id
     if held_by == document_id:
         return home / f"{name}.history.md"
     return home / f"{name}-{document_id[-8:]}.history.md"
+
+
+def _claim(owner: Path, document_id: str) -> None:
+    """Make the owner file unless it is there; who reads it never finds it without its text."""
+    if owner.exists():
+        return
+    owner.parent.mkdir(parents=True, exist_ok=True)
+    whole = owner.with_name(f".{owner.name}.{secrets.token_hex(8)}")
+    whole.write_text(document_id, "utf-8")
+    try:
+        with suppress(FileExistsError):
+            os.link(whole, owner)
+    finally:
+        whole.unlink()
 
 
 def read_history(document: Path, data: bytes, sidecar: Path | None = None) -> HistoryText:

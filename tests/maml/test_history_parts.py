@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -46,3 +47,19 @@ def test_documents_of_one_name_have_sidecars_of_their_own(tmp_path):
     second = sidecar_path(home, Path("/b/bell.maml.md"), OTHER, claim=True)
     assert (first.name, second.name) == ("bell.history.md", "bell-22222222.history.md")
     assert sidecar_path(home, Path("/c/bell.maml.md"), ID) == first
+
+
+def test_a_name_is_claimed_with_its_owner_or_not_at_all(tmp_path, monkeypatch):
+    owner, seen = tmp_path / ".sidecars" / "bell", []
+    link = os.link
+
+    def late(source, target):
+        seen.append((owner.exists(), Path(source).read_text()))
+        owner.write_text(OTHER)  # another process was faster
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", late)
+    path = sidecar_path(tmp_path, Path("/a/bell.maml.md"), ID, claim=True)
+    assert seen == [(False, ID)]
+    assert path.name == f"bell-{ID[-8:]}.history.md"
+    assert list(owner.parent.iterdir()) == [owner]
