@@ -4,10 +4,14 @@ Group commit: threads queue what they want to add; the first becomes the writer 
 that is ready, under one file lock and one fsync. Verified once in a process, a History is only
 read on: the bytes that were judged are known by their digest, and what another process appended
 behind them is judged alone. A History that does not verify (801, 802, 803) gets nothing added.
+
+The file is the record. When the ledger refuses what the file already has, the entries stand, and
+the ledger is told of them before the next one is added, here or by whoever verifies the file next.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from chimera_pipelines.ledger.ledger import Ledger, RunRow, TreeHead
+from chimera_pipelines.errors import ChimeraError
+from chimera_pipelines.ledger.ledger import Ledger, RunRow, TicketRow, TreeHead
 from chimera_pipelines.lifecycle.journal_entries import Draft, ticket_row
 from chimera_pipelines.lifecycle.receipts import GrantReceipt, TicketFields, TicketReceipt
 from chimera_pipelines.lifecycle.verdict import Verdict
@@ -30,6 +35,7 @@ from chimera_pipelines.timestamps import NS, timestamp
 # A run that neither ended nor signed for so long was killed; it no longer holds up a rotation.
 ABANDONED_S = 3600
 _T = TypeVar("_T")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -80,6 +86,7 @@ class Journal:
         self._writing = threading.Lock()
         self._verdict = Verdict(document_path, document_id, doc_digest, keys.ring)
         self._history: HistoryFile | None = None
+        self._unrecorded: list[TicketRow] = []
 
     def grant(self, run_id: str, by: str, heads: Sequence[str], hours: float) -> GrantReceipt:
         """The run's GRANT: the one that stands, else a new one, durably appended.
@@ -158,6 +165,7 @@ class Journal:
         try:
             with self._file(claim=True).locked() as history:
                 self._verdict.check_text(history)
+                self._record_entries(None)
                 draft = Draft(self._verified(history), self._keys, self._gateway)
                 archived = self._rotate(history, draft, batch)
                 for request in batch:
@@ -183,10 +191,22 @@ class Journal:
                 raise
 
     def _store(self, history: LockedHistory, draft: Draft, *, archived: bool) -> None:
+        head = TreeHead(self.document_id, draft.verifier.number, draft.root)
+        rows = draft.rows(self._slug)
         (history.restart if archived else history.append)(draft.raw)
         self._verdict.remember(history, draft.verifier)
-        head = TreeHead(self.document_id, draft.verifier.number, draft.root)
-        self._ledger.record(draft.rows(self._slug), head)
+        self._unrecorded += rows
+        try:
+            self._record_entries(head)
+        except ChimeraError as error:
+            # An error here would have a kernel that is signed already be signed again as failed.
+            _log.warning("%s has entries that the ledger has not: %s", history.target, error)
+
+    def _record_entries(self, head: TreeHead | None) -> None:
+        """Tell the ledger of what the file has since it last took something."""
+        if self._unrecorded or head is not None:
+            self._ledger.record(self._unrecorded, head)
+            self._unrecorded = []
 
     def _file(self, *, claim: bool = False) -> HistoryFile:
         """The History as it may be written now: the one of last time, which knows its bytes."""

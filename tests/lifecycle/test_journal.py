@@ -411,6 +411,30 @@ def test_a_failed_write_is_an_error_of_every_thread_and_harms_nothing(place, mon
     assert place.verify().problems == ()
 
 
+def test_entries_that_the_ledger_refused_stand_and_are_recorded_before_the_next(
+    place, monkeypatch, caplog
+):
+    journal = place.journal()
+    journal.grant(RUN, ANA, ["HEAD_1"], 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(place.ledger, "record", _locked)
+        assert journal.ticket(fields(5)).seq == 1
+        whole = place.document.read_bytes()
+        with pytest.raises(SettingsError, match="locked"):
+            journal.ticket(fields(6))
+        assert place.document.read_bytes() == whole
+    assert "database is locked" in caplog.text
+    assert place.ledger.find_reusable(fields(5).input_digest, "quantum") is None
+    assert journal.ticket(fields(6)).seq == 2
+    assert place.ledger.find_reusable(fields(5).input_digest, "quantum").seq == 1
+    assert (place.verify().tickets, place.verify().problems) == (2, ())
+    place.ledger.verify_chain()
+
+
+def _locked(*_arguments: object) -> int:
+    raise SettingsError("CHIM226", "ledger cannot be used: database is locked")
+
+
 def _full(_handle: int) -> None:
     raise OSError(28, "No space left on device")
 
