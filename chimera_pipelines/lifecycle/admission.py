@@ -17,7 +17,24 @@ from chimera_pipelines.contracts.permissions import may_execute
 from chimera_pipelines.digest import JSONValue, NotCanonicalError, normalise
 from chimera_pipelines.errors import HeadUnavailableError, RefusedError, UsageError, Where
 from chimera_pipelines.lifecycle.spec import DocumentSpec, KernelSpec
+from chimera_pipelines.maml.nearest import did_you_mean
 from chimera_pipelines.settings import Settings
+
+# A schema with one of these says itself what further names it takes, or leaves it to a part.
+_OPEN_SCHEMA = frozenset(
+    {
+        "additionalProperties",
+        "patternProperties",
+        "unevaluatedProperties",
+        "propertyNames",
+        "$ref",
+        "allOf",
+        "anyOf",
+        "oneOf",
+        "if",
+        "dependentSchemas",
+    }
+)
 
 
 def check(
@@ -44,16 +61,19 @@ def check(
         _check_kernel(document, kernel, settings)
 
 
-def run_inputs(document: DocumentSpec, given: Mapping[str, JSONValue]) -> dict[str, JSONValue]:
+def run_inputs(
+    document: DocumentSpec, kernels: Sequence[KernelSpec], given: Mapping[str, JSONValue]
+) -> dict[str, JSONValue]:
     """Run inputs with the schema's defaults, validated (MAML.md §5).
 
     Raises:
-        UsageError: MAML505 (exit 2: run inputs).
+        UsageError: MAML505 (exit 2: run inputs), CHIM213 a name that nothing of the document knows.
     """
     try:
         normalise(dict(given))
     except NotCanonicalError as error:
         raise UsageError("MAML505", f"run inputs: {error}") from None
+    _check_names(document, kernels, given)
     if document.input_schema is None:
         return dict(given)
     whole = schema.apply_defaults(document.input_schema, dict(given))
@@ -63,6 +83,31 @@ def run_inputs(document: DocumentSpec, given: Mapping[str, JSONValue]) -> dict[s
             "MAML505", f"run inputs: {problems[0]}", hint="--input name=value; see ## Input_Schema"
         )
     return whole
+
+
+def _check_names(
+    document: DocumentSpec, kernels: Sequence[KernelSpec], given: Mapping[str, JSONValue]
+) -> None:
+    """A name that is misspelt would leave its default in force without a word."""
+    declared = document.input_schema
+    if not isinstance(declared, dict) or "properties" not in declared:
+        return
+    if any(word in declared for word in _OPEN_SCHEMA):
+        return
+    known = set(declared["properties"]) | {
+        str(reference.path[0])
+        for kernel in kernels
+        for reference in kernel.references
+        if reference.root == "input" and reference.path
+    }
+    for name in given:
+        if name not in known:
+            there = ", ".join(sorted(known)[:12]) or "none"
+            raise UsageError(
+                "CHIM213",
+                f"'{document.slug}' has no run input '{name}'",
+                hint=did_you_mean(name, known, f"there are: {there}"),
+            )
 
 
 def _check_execute(document: DocumentSpec, settings: Settings) -> None:

@@ -7,6 +7,7 @@ in the records, the content store, the ring, the ledger and the History.
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from threading import RLock
 from typing import Any
 
 from chimera_pipelines.digest import JSONValue, canonical, digest, read_canonical, sha256
-from chimera_pipelines.errors import KernelError
+from chimera_pipelines.errors import CheckpointError, KernelError
 from chimera_pipelines.heads.protocol import Head
 from chimera_pipelines.lifecycle import admission, calls
 from chimera_pipelines.lifecycle.receipts import GrantReceipt, TicketFields, TicketReceipt
@@ -25,6 +26,8 @@ from chimera_pipelines.lifecycle.services import Services, SessionSpec
 from chimera_pipelines.lifecycle.spec import BlockSpec, DocumentSpec, KernelSpec
 from chimera_pipelines.sandbox.session import Session
 from chimera_pipelines.sandbox.tiers import Tier
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -75,7 +78,7 @@ class Run:
         """
         settings = services.settings
         admission.check(document, kernels, settings, partition)
-        given = admission.run_inputs(document, inputs)
+        given = admission.run_inputs(document, kernels, inputs)
         services.require_heads(kernels)
         tier = services.tier(document)
         by_name = {kernel.name: kernel for kernel in kernels}
@@ -168,9 +171,20 @@ class Run:
         if self.force:
             return None
         row = self.services.ledger.find_reusable(input_digest, kind)
-        if row is None or not self.services.store.exists(row.output_digest):
+        if row is None or not self._whole(row.output_digest):
             return None
         return row.output_digest, f"{row.run_id} seq {row.seq}"
+
+    def _whole(self, content: str) -> bool:
+        """Whether an output is stored and its bytes are those of its digest."""
+        if not self.services.store.exists(content):
+            return False
+        try:
+            self.services.store.get(content)
+        except CheckpointError as error:
+            _LOG.warning("%s; it is not reused and its kernel runs again", error.message)
+            return False
+        return True
 
     def output(self, content: str) -> JSONValue:
         """A published output by its content id."""

@@ -23,6 +23,7 @@ from chimera_pipelines.maml.yaml_subset import FRONT_DEPTH, load_mapping
 _PLACEHOLDER = re.compile(r"\[(?=[A-Z0-9]*_)[A-Z][A-Z0-9_]*\]|xxxxxxxx-|urn:uuid:\.\.\.")
 _TOP: Final = Span.at(1, 1)
 _FENCE: Final = "---"
+_OF_DEPENDENCIES: Final = frozenset({"kernels", "defaults", "partitions", "schedule", "trigger"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,8 @@ def _missing(path: Path, name: str, span: Span) -> Diagnostic:
 def _unknown_field(name: str, known: tuple[str, ...], span: Span) -> Diagnostic:
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean '{near[0]}'?" if near else "own keys start with 'x-'"
+    if name in _OF_DEPENDENCIES:
+        hint = f"'{name}' belongs in the yaml of ## Dependencies"
     return Diagnostic("MAML208", Severity.ERROR, span, f"unknown field '{name}'", hint)
 
 

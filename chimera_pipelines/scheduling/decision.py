@@ -10,7 +10,7 @@ from chimera_pipelines.digest import JSONValue, read_canonical
 from chimera_pipelines.errors import ChimeraError
 from chimera_pipelines.lifecycle import inputs, publish
 from chimera_pipelines.lifecycle.run import Run
-from chimera_pipelines.lifecycle.spec import KernelSpec
+from chimera_pipelines.lifecycle.spec import HeadKind, KernelSpec
 from chimera_pipelines.scheduling.plan import Plan
 from chimera_pipelines.scheduling.router import KIND_OF_HEAD
 
@@ -45,9 +45,10 @@ def _decide(run: Run, kernel: KernelSpec, outputs: dict[str, JSONValue]) -> Deci
         return Decision(kernel.name, "run", f"inputs cannot be resolved yet: {error.message}", None)
     if run.force:
         return Decision(kernel.name, "run", "forced", found)
-    reusable = run.reusable(found, KIND_OF_HEAD[kernel.heads[0]])
+    kind = KIND_OF_HEAD[kernel.heads[0]]
+    reusable = run.reusable(found, kind)
     if reusable is None:
-        return Decision(kernel.name, "run", _reason(run, kernel), found)
+        return Decision(kernel.name, "run", _reason(run, kernel, found, kind), found)
     outputs[kernel.name] = read_canonical(run.services.store.get(reusable[0]))
     return Decision(kernel.name, "reuse", f"same inputs, code and options as {reusable[1]}", found)
 
@@ -59,6 +60,10 @@ def _digest(run: Run, kernel: KernelSpec, outputs: Mapping[str, JSONValue]) -> s
     )
 
 
-def _reason(run: Run, kernel: KernelSpec) -> str:
+def _reason(run: Run, kernel: KernelSpec, input_digest: str, kind: HeadKind) -> str:
+    row = run.services.ledger.find_reusable(input_digest, kind)
+    if row is not None:
+        there = run.services.store.exists(row.output_digest)
+        return "its stored output is damaged" if there else "its output is no longer stored"
     earlier = run.services.ledger.latest_output(run.document.slug, kernel.name)
     return "first run" if earlier is None else "inputs, code, options or head kind changed"

@@ -116,7 +116,7 @@ def test_sandbox_tiers_each_with_a_hint(monkeypatch):
 
 def test_a_ledger_that_is_no_database_fails_with_what_to_do(tmp_path):
     (tmp_path / "ledger.sqlite").write_bytes(b"no database " * 100)
-    found = list(probes._guarded("ledger", probes.PROBES["ledger"], Settings(home=tmp_path)))  # noqa: SLF001
+    found = list(probes._guarded("ledger", probes.PROBES["ledger"], Settings(home=tmp_path)))
     assert [check.status for check in found] == ["fail"]
     assert "move the file away" in str(found[0].hint)
 
@@ -133,5 +133,5 @@ def test_a_ledger_whose_chain_is_broken_fails(tmp_path):
     assert one("ledger", home=tmp_path).detail == "1 rows, their chain is whole"
     with sqlite3.connect(tmp_path / "ledger.sqlite") as edited:
         edited.execute("UPDATE runs SET status = 'ok'")
-    found = list(probes._guarded("ledger", probes.PROBES["ledger"], settings))  # noqa: SLF001
+    found = list(probes._guarded("ledger", probes.PROBES["ledger"], settings))
     assert found[0].value == "CHIM227"

@@ -117,3 +117,48 @@ def test_through_dagster_the_report_is_passed_on(chimera, chain, monkeypatch):
     assert called.code == 1
     assert called.json["dagster_run_id"] == "d"
     assert asked == [{"partition": None, "inputs": {"x": 1}, "force": False}]
+
+
+@pytest.mark.parametrize("verb", [("run",), ("plan",), ("run", "--dagster")])
+def test_a_misspelt_run_input_is_refused_with_what_was_meant(chimera, chain, verb):
+    name, *flags = verb
+    text = chain.read_text().replace('"properties": {"x"', '"properties": {"width": {}, "x"')
+    chain.write_text(text)
+    called = chimera(name, chain, *flags, "--input", "wdth=4", "--json")
+    assert called.code == 2
+    error = json.loads(called.err.splitlines()[-1])
+    assert error["code"] == "CHIM213"
+    assert error["hint"] == "did you mean 'width'?"
+    assert "## History" not in chain.read_text()
+
+
+@pytest.mark.parametrize("word", ["true", '{"type": "number"}'])
+def test_a_schema_that_takes_further_names_is_left_to_judge_them(chimera, chain, word):
+    text = chain.read_text()
+    chain.write_text(
+        text.replace('{"type": "object",', f'{{"type": "object", "additionalProperties": {word},')
+    )
+    assert chimera("plan", chain, "--input", "other=4").code == 0
+
+
+def test_a_referenced_name_needs_no_declaration(chimera, chain):
+    chain.write_text(chain.read_text().replace("{needs: [first]}", "{inputs: {a: $input.more}}"))
+    chain.write_text(chain.read_text().replace("def run():", "def run(a):"))
+    called = chimera("plan", chain, "--input", "more=4")
+    assert "CHIM213" not in called.err
+
+
+def test_a_damaged_output_is_computed_again_with_a_warning(chimera, chain, home):
+    first = chimera("run", chain, "--json", "--quiet").json["kernels"][0]["output_digest"]
+    digits = first.removeprefix("sha256:")
+    stored = home / "blobs" / digits[:2] / digits[2:]
+    whole = stored.read_bytes()
+    stored.write_bytes(b"x" + whole[1:])
+    assert "its stored output is damaged" in chimera("plan", chain, "--explain").out
+    called = chimera("run", chain, "--json", "--quiet")
+    assert called.code == 0
+    assert [one["status"] for one in called.json["kernels"]] == ["ok", "reused", "reused"]
+    assert stored.read_bytes() == whole
+    assert "is damaged" in called.err
+    stored.unlink()
+    assert "its output is no longer stored" in chimera("plan", chain, "--explain").out

@@ -56,6 +56,7 @@ def test_none_or_not_closed(text, code, hint):
         (["verification: {}"], [("MAML206", 9, 15)]),
         (["verification: {method: none, spec: []}"], [("MAML208", 9, 30)]),
         (["X-a: 1"], [("MAML208", 9, 1)]),
+        (["kernels: {}"], [("MAML208", 9, 1)]),
         (["x-a: yes"], [("MAML211", 9, 6)]),
         (["title: {on: 1}"], [("MAML207", 9, 8), ("MAML211", 9, 9)]),
         (["title: a", "title: b"], [("MAML204", 10, 1)]),
@@ -143,3 +144,11 @@ def test_nothing_follows_from_what_was_not_read():
     assert said(permissions="!!map {}") == [("MAML205", 8, 14)]
     assert read_front_matter(front("a: b: c", without=["id"])).unread == {()}
     assert [c[0] for c in said("a: b: c", without=["id"])] == ["MAML203"]
+
+
+@pytest.mark.parametrize("name", ["kernels", "defaults", "partitions", "schedule", "trigger"])
+def test_what_belongs_in_dependencies_says_so(name):
+    found = read_front_matter(f"---\n{name}: {{}}\n---\n").diagnostics
+    assert [d.hint for d in found if d.code == "MAML208"] == [
+        f"'{name}' belongs in the yaml of ## Dependencies"
+    ]
