@@ -111,7 +111,7 @@ def start(tier: Tier, limits: Limits, inherit: tuple[int, ...] = ()) -> tuple[Pr
         SandboxUnavailableError: CHIM301, bubblewrap is not installed or nothing can be started.
     """
     uid = _uid(tier)
-    pairs = [os.pipe() for _ in range(4)]
+    pairs = _pipes(4)
     (request_read, requests), *out = pairs
     replies, stdout, stderr = (read for read, _ in out)
     reply_write, stdout_write, stderr_write = (write for _, write in out)
@@ -138,6 +138,23 @@ def start(tier: Tier, limits: Limits, inherit: tuple[int, ...] = ()) -> tuple[Pr
         for fd in (request_read, reply_write, stdout_write, stderr_write):
             os.close(fd)
     return Process(child, tier, (requests, replies, stdout, stderr)), uid
+
+
+def _pipes(count: int) -> list[tuple[int, int]]:
+    """Pipes, all of them or none.
+
+    Raises:
+        SandboxUnavailableError: CHIM301, too many files are open.
+    """
+    made: list[tuple[int, int]] = []
+    try:
+        while len(made) < count:
+            made.append(os.pipe())
+    except OSError as error:
+        for fd in itertools.chain(*made):
+            os.close(fd)
+        raise SandboxUnavailableError("CHIM301", f"sandbox cannot be started: {error}") from error
+    return made
 
 
 def _uid(tier: Tier) -> int | None:

@@ -7,11 +7,11 @@ restored; at most `size` exist at once. A session is handed out once and never c
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import threading
 import weakref
 from collections.abc import Iterable
-from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -21,6 +21,8 @@ from chimera_pipelines.sandbox.session import Session
 from chimera_pipelines.sandbox.tiers import Tier
 
 _LOW_PRIORITY = 10
+_LOOK_S = 1.0  # between looks at whether the background thread is still there
+_log = logging.getLogger(__name__)
 _open: weakref.WeakSet[SessionPool] = weakref.WeakSet()
 os.register_at_fork(after_in_child=_open.clear)
 
@@ -80,7 +82,7 @@ class SessionPool:
             session = Session(self.tier, self.limits, preload=flavour)
         try:
             session.await_ready()
-        except SandboxUnavailableError:
+        except BaseException:
             session.close()
             raise
         return session
@@ -104,20 +106,31 @@ class SessionPool:
                     return None
                 self._claimed = True
                 starting.hurry()
-                while self._starting is starting:
-                    self._changed.wait()
+                while self._starting is starting and self._filling():
+                    self._changed.wait(_LOOK_S)
                 self._claimed = False
             return None
 
     def _fill(self) -> None:
         while (flavour := self._next_flavour()) is not None:
             session: Session | None = None
-            with suppress(SandboxUnavailableError):  # whoever asks for one is told
+            try:
                 session = Session(self.tier, self.limits, preload=flavour, niceness=_LOW_PRIORITY)
                 with self._changed:
                     self._starting = session
                 session.warm_up()
-            self._started(flavour, session)
+            except SandboxUnavailableError:
+                pass  # whoever asks for one is told
+            except Exception:  # noqa: BLE001 - the next flavour must be served
+                _log.exception("a spare session of %s does not start", flavour)
+                if session is not None:
+                    _end(session)
+                    session = None
+            finally:
+                self._started(flavour, session)
+
+    def _filling(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
     def _started(self, flavour: tuple[str, ...], session: Session | None) -> None:
         with self._changed:
@@ -170,6 +183,13 @@ class SessionPool:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _end(session: Session) -> None:
+    try:
+        session.close()
+    except Exception:  # noqa: BLE001 - nor may a spare that stays end the thread
+        _log.exception("a spare session does not end")
 
 
 @atexit.register

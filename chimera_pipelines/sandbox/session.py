@@ -69,7 +69,7 @@ class Session:
         self._cgroup = Cgroup.create(limits)
         try:
             self._process, uid = launch.start(tier, limits, tuple(self._cgroup.join))
-        except SandboxUnavailableError:
+        except BaseException:
             self._cgroup.close()
             raise
         self._exit: launch.Exit | None = None

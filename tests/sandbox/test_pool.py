@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -116,3 +118,45 @@ def test_a_pool_without_spares_works(cheap_tier: Tier, limits: Limits) -> None:
         pool.warm(("json",))
         assert pool._thread is None
         pool.acquire(("json",)).close()
+
+
+def test_a_fault_in_the_background_stops_neither_it_nor_who_waits(
+    cheap_tier: Tier, limits: Limits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, whole = threading.Event(), threading.Event(), Session.warm_up
+
+    def broken(session: Session) -> None:
+        if threading.current_thread() is pool._thread and session.preload == ("csv",):
+            begun.set()
+            go_on.wait(20)
+            raise OSError(24, "too many open files")
+        whole(session)
+
+    monkeypatch.setattr(Session, "warm_up", broken)
+    with SessionPool(cheap_tier, limits, size=1) as pool:
+        pool.warm(("csv",))
+        assert begun.wait(20)
+        threading.Timer(0.2, go_on.set).start()
+        pool.acquire(("csv",)).close()
+        pool.warm(("json",))
+        assert _stocked(pool, 1)
+
+
+def test_too_many_open_files_leave_nothing_behind(
+    cheap_tier: Tier, limits: Limits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipe, made = os.pipe, []
+
+    def scarce() -> tuple[int, int]:
+        if len(made) == 2:
+            raise OSError(24, "Too many open files")
+        made.append(pipe())
+        return made[-1]
+
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    monkeypatch.setattr(os, "pipe", scarce)
+    with pytest.raises(SandboxUnavailableError, match="Too many open files") as raised:
+        Session(cheap_tier, limits)
+    assert raised.value.code == "CHIM301"
+    assert len(made) == 2
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
