@@ -251,9 +251,10 @@ class KeyStore:
     def _salt(self) -> bytes:
         """One salt for the store, so that a process derives once for all its keys."""
         for path in sorted((self.root / "private").glob("*.json")):
-            sealed = json.loads(path.read_bytes()).get("sealed")
+            sealed = _read_record(path).get("sealed")
             if sealed:
-                return from_base64url(sealed["salt"])
+                with _well_formed(path):
+                    return from_base64url(sealed["salt"])
         return secrets.token_bytes(16)
 
     def _private_path(self, key: TrustedKey) -> Path:
@@ -263,23 +264,23 @@ class KeyStore:
         path = self._private_path(key)
         if not path.exists():
             return "absent"
-        return "scrypt" if "sealed" in json.loads(path.read_bytes()) else "file"
+        return "scrypt" if "sealed" in _read_record(path) else "file"
 
     def _read_seed(self, key: TrustedKey) -> bytes:
         path = self._private_path(key)
-        try:
-            mode = stat.S_IMODE(path.stat().st_mode)
-            record = json.loads(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise _unusable(path, f"cannot read private key: {error}") from None
+        record = _read_record(path)
+        mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
             raise _unusable(path, f"private key has mode {mode:04o}", hint=f"chmod 600 {path}")
         if record.get("format") != FORMAT or record.get("kid") != key.key_id:
             raise _unusable(path, f"not the private key of '{key.key_id}'")
-        seed = self._open(record["sealed"], key) if "sealed" in record else None
-        if seed is None:
-            seed = from_base64url(record["seed"])
-        if providers.public_key(key.algorithm, seed) != key.public:
+        with _well_formed(path):
+            if "sealed" in record:
+                seed = self._open(record["sealed"], key)
+            else:
+                seed = from_base64url(record["seed"])
+            public = providers.public_key(key.algorithm, seed)
+        if public != key.public:
             raise _unusable(path, f"private key does not belong to '{key.key_id}'")
         return seed
 
@@ -306,6 +307,30 @@ def _active(keys: Sequence[TrustedKey], holder: str) -> TrustedKey | None:
     now = time.time_ns()
     found = [key for key in keys if key.holder == holder and key.valid_at(now)]
     return found[-1] if found else None
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    """A private file as it lies there.
+
+    Raises:
+        SettingsError: CHIM223, it cannot be read or is no JSON object.
+    """
+    try:
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise _unusable(path, f"cannot read private key: {error}") from None
+    if not isinstance(record, dict):
+        raise _unusable(path, "cannot read private key: no JSON object")
+    return record
+
+
+@contextmanager
+def _well_formed(path: Path) -> Iterator[None]:
+    """What a damaged record makes fail is said with its file, and without its content."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _unusable(path, f"private key is damaged: {type(error).__name__}") from None
 
 
 def _unusable(path: Path, message: str, *, hint: str | None = None) -> SettingsError:

@@ -121,6 +121,38 @@ def test_a_private_file_of_another_key_is_refused(store):
         store.signer(GATEWAY)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"seed": None},
+        {"seed": "AA"},
+        {"seed": 7},
+        {"sealed": {}},
+        {"sealed": {"salt": "AA", "n": 3, "r": 8, "p": 1, "nonce": "AA", "data": "AA"}},
+        {"sealed": "x"},
+    ],
+)
+def test_a_damaged_private_file_is_named(store, passphrase, damage):
+    path = store.root / "private" / f"{store.active(HEAD).key_id.replace(':', '.')}.json"
+    record = {**json.loads(path.read_bytes()), **damage}
+    path.write_text(
+        json.dumps({name: value for name, value in record.items() if value is not None})
+    )
+    opened = KeyStore(store.root, GATEWAY, passphrase_file=passphrase)
+    with pytest.raises(SettingsError) as raised:
+        opened.signer(HEAD)
+    assert (raised.value.code, raised.value.where.file) == ("CHIM223", str(path))
+
+
+def test_a_private_file_that_is_no_record_is_named(store):
+    path = next((store.root / "private").iterdir())
+    for text in ("[]", "{"):
+        path.write_text(text)
+        with pytest.raises(SettingsError, match="cannot read") as raised:
+            store.list()
+        assert raised.value.code == "CHIM223"
+
+
 def test_a_passphrase_seals_new_keys(tmp_path, passphrase):
     def opened(file):
         return KeyStore(
