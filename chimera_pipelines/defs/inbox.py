@@ -30,7 +30,7 @@ class Taken:
     Attributes:
         name: of the file in the inbox.
         path: where it lies now.
-        plan: of an accepted document; None when it was refused.
+        plan: of an accepted document; None when it was refused, or does not load where it lies.
         report: the report of `chimera check`, or an error object.
     """
 
@@ -38,6 +38,12 @@ class Taken:
     path: Path
     plan: Plan | None
     report: dict[str, Any]
+
+
+def make_folders(settings: Settings) -> None:
+    """Make `documents/`, `inbox/` and `quarantine/` where they are missing."""
+    for name in ("documents", "inbox", "quarantine"):
+        (settings.root / name).mkdir(parents=True, exist_ok=True)
 
 
 def waiting(inbox: Path) -> dict[str, list[int]]:
@@ -53,7 +59,11 @@ def waiting(inbox: Path) -> dict[str, list[int]]:
 
 
 def take(name: str, settings: Settings) -> Taken:
-    """Check one settled file and move it to where it belongs."""
+    """Check one settled file and move it to where it belongs.
+
+    Raises:
+        OSError: it could not be moved and is where it was, or somebody else took it away.
+    """
     path = settings.root / "inbox" / name
     if not name.endswith(".maml.md"):
         report = _error(DocumentError("CHIM604", f"'{name}' does not end in '.maml.md'"))
@@ -63,9 +73,15 @@ def take(name: str, settings: Settings) -> Taken:
         return _quarantine(path, report, settings)
     try:
         target = _accept(path, settings)
-        plan = load_plan(target, settings.root / "plans")
     except ChimeraError as error:
         return _quarantine(path, {**report, **_error(error)}, settings)
+    try:
+        plan = load_plan(target, settings.root / "plans")
+    except ChimeraError as error:
+        return Taken(name, target, None, {**report, **_error(error)})
+    except OSError as error:
+        unread = DocumentError("CHIM601", f"cannot compile: {type(error).__name__}: {error}")
+        return Taken(name, target, None, {**report, **_error(unread)})
     return Taken(name, target, plan, report)
 
 
@@ -168,7 +184,11 @@ def _quarantine(path: Path, report: dict[str, Any], settings: Settings) -> Taken
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
         target = folder / f"{stamp}-{path.name}"
     _beside(target).write_text(json.dumps(report, indent=2), encoding="utf-8")
-    path.replace(target)
+    try:
+        path.replace(target)
+    except OSError:
+        _beside(target).unlink()
+        raise
     return Taken(path.name, target, None, report)
 
 

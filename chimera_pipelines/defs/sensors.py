@@ -44,16 +44,17 @@ def inbox_sensor(
     )
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         before: dict[str, Any] = json.loads(context.cursor or "{}")
+        inbox.make_folders(settings())
         now = inbox.waiting(settings().root / "inbox")
         settled = [name for name, stamp in now.items() if before.get("seen", {}).get(name) == stamp]
-        taken = _take(settled[:FILES_PER_TICK])
+        taken, notes = _take(settled[:FILES_PER_TICK])
         gone = {found.name for found in taken}
         accepted = [found for found in taken if found.plan is not None]
         pending = {
             **before.get("pending", {}),
             **{str(f.path): f.plan.document.digest for f in accepted if f.plan},
         }
-        notes = [_reload()] if accepted else []
+        notes += [_reload()] if accepted else []
         ready = {path: digest for path, digest in pending.items() if digest in plans}
         cursor = {
             "seen": {name: stamp for name, stamp in now.items() if name not in gone},
@@ -74,15 +75,22 @@ def inbox_sensor(
     return watch
 
 
-def _take(names: Iterable[str]) -> list[inbox.Taken]:
-    """Takes files, at least one, until the time for it is up; the others wait for the next tick."""
+def _take(names: Iterable[str]) -> tuple[list[inbox.Taken], list[str]]:
+    """Takes files, at least one, until the time for it is up; the others wait for the next tick.
+
+    So does one that the system refuses to move; what was taken before it must not be forgotten.
+    """
     taken: list[inbox.Taken] = []
+    refused: list[str] = []
     started = time.monotonic()
     for name in names:
         if taken and time.monotonic() - started > TAKING_SECONDS:
             break
-        taken.append(inbox.take(name, settings()))
-    return taken
+        try:
+            taken.append(inbox.take(name, settings()))
+        except OSError as error:
+            refused.append(f"{name}: {error}")
+    return taken, refused
 
 
 def _reload() -> str:
@@ -109,7 +117,7 @@ def _requests(
 
 
 def _reason(cursor: Mapping[str, Any], taken: list[inbox.Taken], notes: list[str]) -> str:
-    parts = [f"{found.name}: {'accepted' if found.plan else 'quarantined'}" for found in taken]
+    parts = [_said(found) for found in taken]
     if cursor["seen"]:
         parts.append(f"settling: {', '.join(cursor['seen'])}")
     if cursor["pending"]:
@@ -117,10 +125,17 @@ def _reason(cursor: Mapping[str, Any], taken: list[inbox.Taken], notes: list[str
     return "; ".join(parts + notes) or "nothing in the inbox"
 
 
+def _said(found: inbox.Taken) -> str:
+    if found.plan is not None:
+        return f"{found.name}: accepted"
+    kept = found.path.parent == settings().documents
+    return f"{found.name}: {'moved, but it does not load' if kept else 'quarantined'}"
+
+
 def _observation(found: inbox.Taken, translator: ChimeraTranslator) -> dg.AssetObservation:
     return dg.AssetObservation(
         asset_key=translator.get_inbox_key(),
-        description=f"{found.name}: {'accepted' if found.plan else 'quarantined'}",
+        description=_said(found),
         metadata={
             "file": found.name,
             "accepted": found.plan is not None,

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from chimera_pipelines.defs import inbox
+from chimera_pipelines.errors import DocumentError
 from chimera_pipelines.settings import settings
 
 
@@ -95,3 +96,26 @@ def test_a_revision_with_a_history_of_its_own_is_refused(home, drop, chain, writ
     write("a.maml.md", chain() + "\n" + line.format("ana"))
     found = inbox.take(drop("a.maml.md", chain() + "\n" + line.format("bob")), settings())
     assert found.report["error"]["code"] == "CHIM607"
+
+
+@pytest.mark.parametrize("error", [DocumentError("MAML104", "too large"), OSError(28, "full")])
+def test_a_document_that_was_moved_and_does_not_load_stays(home, drop, chain, monkeypatch, error):
+    load = inbox.load_plan
+
+    def loads(path, store=None):
+        if store is not None:
+            raise error
+        return load(path)
+
+    monkeypatch.setattr(inbox, "load_plan", loads)
+    found = inbox.take(drop("a.maml.md", chain()), settings())
+    assert (found.plan, found.path) == (None, home / "documents/a.maml.md")
+    assert found.path.read_text() == chain()
+    assert found.report["error"]["code"] in ("MAML104", "CHIM601")
+    assert not (home / "quarantine").exists()
+
+
+def test_a_file_that_somebody_took_away_leaves_no_diagnostics(home, drop):
+    with pytest.raises(FileNotFoundError):
+        inbox.take("gone.txt", settings())
+    assert not list((home / "quarantine").iterdir())

@@ -78,6 +78,23 @@ def test_files_that_a_tick_has_no_time_for_wait(home, drop, instance, monkeypatc
         assert len(found.asset_events) == 1
 
 
+def test_a_file_that_cannot_be_moved_waits_and_the_others_do_not(home, drop, instance, monkeypatch):
+    take = sensors.inbox.take
+
+    def taken(name, settings):
+        if name == "a.txt":
+            raise OSError(13, "permission denied")
+        return take(name, settings)
+
+    monkeypatch.setattr(sensors.inbox, "take", taken)
+    drop("a.txt", "a")
+    drop("b.txt", "b")
+    found = _tick(instance, _tick(instance).cursor)
+    assert "a.txt: [Errno 13]" in found.skip_reason.skip_message
+    assert "b.txt: quarantined" in found.skip_reason.skip_message
+    assert list(json.loads(found.cursor)["seen"]) == ["a.txt"]
+
+
 def test_a_bad_document_is_observed(home, drop, instance):
     drop("bad.maml.md", "nothing\n")
     found = _tick(instance, _tick(instance).cursor)
