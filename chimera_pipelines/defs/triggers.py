@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from chimera_pipelines.scheduling.plan import Plan
 from chimera_pipelines.settings import settings
 
 INTERVAL_SECONDS = 10
+# A file that was written to a moment ago may not be whole yet.
+SETTLED_NS = 2_000_000_000
 FILE_TYPES = (".parquet", ".csv", ".jsonl")
 
 
@@ -31,7 +34,7 @@ def document_trigger(
 
 
 def new_files(pattern: str, root: Path, seen: dict[str, list[int]]) -> dict[str, list[int]]:
-    """Files under `root` that match `dataset://a/*/b` and are new or changed since `seen`.
+    """Settled files under `root` that match `dataset://a/*/b`, new or changed since `seen`.
 
     `*` is one path segment or part of one, a trailing `**` one or more (MAML.md §10). A pattern
     without a suffix takes every type that a dataset may have.
@@ -42,7 +45,8 @@ def new_files(pattern: str, root: Path, seen: dict[str, list[int]]) -> dict[str,
         if path.is_file() and path.suffix in FILE_TYPES and _matches(pattern, name):
             stat = path.stat()
             stamp = [stat.st_size, stat.st_mtime_ns]
-            if seen.get(name) != stamp:
+            settled = not 0 <= time.time_ns() - stat.st_mtime_ns < SETTLED_NS
+            if settled and seen.get(name) != stamp:
                 found[name] = stamp
     return found
 
@@ -53,6 +57,13 @@ def _matches(pattern: str, name: str) -> bool:
     stem = re.escape(body.removesuffix("/**")).replace(r"\*", "[^/]*")
     expression = re.compile(stem + ("/.+" if deep else ""))
     return any(expression.fullmatch(text) for text in (name, name.rpartition(".")[0]))
+
+
+def partition_key(pattern: str, name: str) -> str:
+    """The dynamic partition of a file: its name below the pattern's fixed folders, no suffix."""
+    folders = pattern.removeprefix("dataset://").split("/")[:-1]
+    fixed = next((at for at, folder in enumerate(folders) if "*" in folder), len(folders))
+    return "/".join(Path(name).with_suffix("").parts[fixed:])
 
 
 def _dataset_trigger(
@@ -83,7 +94,7 @@ def _dataset_trigger(
                 {"chimera/trigger": f"dataset://{name}"},
             )
             if isinstance(partitions, dg.DynamicPartitionsDefinition):
-                key = Path(name).stem
+                key = partition_key(pattern, name)
                 added.append(partitions.build_add_request([key]))
                 requests.append(dg.RunRequest(run_key, partition_key=key, tags=tags))
             else:

@@ -1,8 +1,11 @@
+import os
+
 import dagster as dg
 import pytest
 
+from chimera_pipelines.defs import triggers
 from chimera_pipelines.defs.location import build_definitions
-from chimera_pipelines.defs.triggers import new_files
+from chimera_pipelines.defs.triggers import new_files, partition_key
 
 
 @pytest.mark.parametrize(
@@ -21,6 +24,7 @@ def test_a_pattern_takes_what_permissions_would(tmp_path, pattern, names):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")
+        os.utime(path, (1e9, 1e9))
     assert set(new_files(pattern, tmp_path, {})) == names
 
 
@@ -30,6 +34,8 @@ def data(home):
         path = home / "datasets/lab/in" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
+        os.utime(path, (1e9, 1e9))
+        return path
 
     return put
 
@@ -62,6 +68,33 @@ def test_the_first_file_of_an_empty_folder_counts(write, chain, data, instance):
     first = _tick(instance, None)
     data("new.csv")
     assert len(_tick(instance, first.cursor).run_requests) == 1
+
+
+def test_a_file_that_was_written_a_moment_ago_waits(write, chain, data, instance, monkeypatch):
+    monkeypatch.setattr(triggers, "SETTLED_NS", 3600 * 10**9)
+    write("a.maml.md", chain(head="trigger: {dataset: 'dataset://lab/in/*'}\n"))
+    first = _tick(instance, None)
+    path = data("new.csv")
+    os.utime(path)
+    second = _tick(instance, first.cursor)
+    assert not second.run_requests
+    os.utime(path, (1e9, 1e9))
+    assert len(_tick(instance, second.cursor).run_requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "key"),
+    [
+        ("dataset://lab/in/*", "lab/in/b7.csv", "b7"),
+        ("dataset://lab/in/b7.csv", "lab/in/b7.csv", "b7"),
+        ("dataset://lab/**", "lab/in/b7.csv", "in/b7"),
+        ("dataset://lab/**", "lab/out/b7.csv", "out/b7"),
+        ("dataset://lab/*/b7", "lab/in/b7.csv", "in/b7"),
+        ("dataset://lab/x*/in/*", "lab/x1/in/b7.csv", "x1/in/b7"),
+    ],
+)
+def test_equal_names_in_two_folders_are_two_partitions(pattern, name, key):
+    assert partition_key(pattern, name) == key
 
 
 def test_a_dynamic_document_gets_a_partition_of_the_files_name(write, chain, data, instance):
