@@ -6,15 +6,16 @@ A pattern is therefore rewritten, piece by piece; what ECMA does not know (`\A`,
 flags) is refused instead of being taken for something else.
 
 An author's patterns judge values that the author's kernels made, in the gateway's process: a search
-must not take exponential time. So it runs on Rust's linear-time engine wherever that knows the
-pattern; look-around and back references, which no such engine has, are left to Python's.
+must not take exponential time. So `searcher` knows Rust's linear-time engine alone; look-around and
+back references, which no such engine has, are refused there. Python's engine compiles a pattern to
+say whether it is one, and never searches with a stranger's.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 from pydantic_core import SchemaError, SchemaValidator, core_schema
@@ -39,11 +40,18 @@ _BACK_REFERENCE = re.compile(r"k<([A-Za-z_]\w*)>|([1-9][0-9]?)")
 _LONG_REPEAT = re.compile(r"\{(\d+)(?:,(\d*))?\}")
 # Python's own \B does not hold in an empty string (before 3.14), ECMA's does.
 _BOUNDARIES = {"b": r"(?a:\b)", "B": r"(?!(?a:\b))"}
+_RUST = {"\\Z": "\\z", _BOUNDARIES["b"]: r"(?-u:\b)", _BOUNDARIES["B"]: r"(?-u:\B)"}
+_LOOK_AROUND = frozenset({"(?=", "(?!", "(?<=", "(?<!"})
+_BACK_REFERENCES = ("(?P=", "(?:\\")
 MAX_REPEAT = 65_535
 
 
 class PatternSyntaxError(ValueError):
     """Text is not an ECMA 262 pattern, or uses a part of it that is not supported."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 @lru_cache(maxsize=1024)
@@ -61,21 +69,34 @@ def compile_pattern(text: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=1024)
 def searcher(text: str) -> Callable[[str], bool]:
-    """A function that says whether the pattern is found in a string, in linear time if it can.
+    """A function that says whether the pattern is found in a string, in linear time.
 
     Raises:
-        PatternSyntaxError: the text is no pattern.
+        PatternSyntaxError: the text is no pattern, or is one that no linear-time engine has.
     """
-    compiled = compile_pattern(text)
-    source = compiled.pattern.replace("\\Z", "\\z").replace("(?a:", "(?-u:")
-    # Rust reads `--` in a class as set difference, ECMA and Python as part of a range.
-    if "--" not in source:
-        try:
-            core = core_schema.str_schema(pattern=source, regex_engine="rust-regex", strict=True)
-            return SchemaValidator(core).isinstance_python
-        except SchemaError:
-            pass
-    return lambda value: compiled.search(value) is not None
+    compile_pattern(text)
+    source = "".join(_RUST.get(piece, piece) for piece in map(_linear, _pieces(text)))
+    try:
+        core = core_schema.str_schema(pattern=source, regex_engine="rust-regex", strict=True)
+        return SchemaValidator(core).isinstance_python
+    except SchemaError:
+        raise PatternSyntaxError(
+            "it does not compile for search in linear time", hint="write it shorter"
+        ) from None
+
+
+def _linear(piece: str) -> str:
+    if piece in _LOOK_AROUND:
+        raise PatternSyntaxError(
+            f"look-around '{piece}…)' cannot be searched in linear time",
+            hint="write what is allowed instead, or split it into two schemas under 'allOf', 'not'",
+        )
+    if piece.startswith(_BACK_REFERENCES):
+        raise PatternSyntaxError(
+            "a back reference cannot be searched in linear time",
+            hint="write the alternatives out, or check equality in the kernel",
+        )
+    return piece
 
 
 def translate(text: str) -> str:
@@ -84,12 +105,14 @@ def translate(text: str) -> str:
     Raises:
         PatternSyntaxError: an escape, group or class that is no ECMA 262.
     """
-    out: list[str] = []
+    return "".join(_pieces(text))
+
+
+def _pieces(text: str) -> Iterator[str]:
     at = 0
     while at < len(text):
         piece, at = _piece(text, at)
-        out.append(piece)
-    return "".join(out)
+        yield piece
 
 
 def _piece(text: str, at: int) -> tuple[str, int]:
@@ -173,7 +196,7 @@ def _character_class(text: str, at: int) -> tuple[str, int]:
     negated = text[at : at + 1] == "^"
     at += int(negated)
     if text[at : at + 1] == "]":
-        return ("[\\x00-\\U0010ffff]" if negated else "(?!)"), at + 1
+        return ("[\\x00-\\U0010ffff]" if negated else "[^\\x00-\\U0010ffff]"), at + 1
     out = ["[^" if negated else "["]
     while at < len(text) and text[at] != "]":
         if text[at] == "\\":

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from chimera_pipelines.contracts.ecma_pattern import compile_pattern
+from chimera_pipelines.contracts.ecma_pattern import searcher
 from chimera_pipelines.contracts.subschemas import Path, Place, Schema, applied_in_place, root
 from chimera_pipelines.digest import NotCanonicalError, canonical
 
@@ -165,7 +165,8 @@ def _step(places: Sequence[Place], step: str | int) -> tuple[_Says, list[Place]]
         one, below = _says(place, step, 0)
         said = max(said, one)
         further.extend(below)
-    return said, further
+    # A schema reached in two ways says nothing twice; kept twice, they would double at each step.
+    return said, list({id(place.schema): place for place in further}.values())
 
 
 def _says(place: Place, step: str | int, depth: int) -> tuple[_Says, list[Place]]:
@@ -220,7 +221,7 @@ def _own_property(place: Place, schema: dict[str, Any], step: str) -> tuple[_Say
         below = [place.child(properties[step], "properties", step)] if declared else []
         return (_Says.DECLARED if declared else _Says.ABSENT), below
     for pattern, below_schema in schema.get("patternProperties", {}).items():
-        if compile_pattern(pattern).search(step):
+        if searcher(pattern)(step):
             return _Says.DECLARED, [place.child(below_schema, "patternProperties", pattern)]
     further = schema.get("additionalProperties", schema.get("unevaluatedProperties"))
     if further is None:

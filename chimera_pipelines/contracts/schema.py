@@ -9,23 +9,19 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 from referencing import Registry
 
-from chimera_pipelines.contracts.ecma_pattern import (
-    PatternSyntaxError,
-    compile_pattern,
-    searcher,
-    translate,
-)
+from chimera_pipelines.contracts.bounded import FORMAT_CHECKER, KEYWORDS, TooMuchWorkError, budget
+from chimera_pipelines.contracts.ecma_pattern import PatternSyntaxError, searcher
 from chimera_pipelines.contracts.formats import FORMATS
 from chimera_pipelines.contracts.keywords import TYPES, plainly_valid
 from chimera_pipelines.contracts.reach import may_meet as may_meet  # noqa: PLC0414 - public here
@@ -44,6 +40,8 @@ from chimera_pipelines.contracts.subschemas import (
 from chimera_pipelines.digest import JSONValue, NotCanonicalError, canonical
 
 MAX_PROBLEMS = 20
+MAX_FAN_OUT = 10_000
+MAX_CHAIN = 64
 _MAX_MESSAGE = 240
 _PYTHON_NAMES = {
     "float": "number",
@@ -82,7 +80,8 @@ def check_schema(schema: object) -> list[SchemaProblem]:
 
     Found: keyword values that the metaschema refuses (a Python type name among them), another
     `$schema`, a `$ref` that leaves the document or points at nothing, an unknown `format`, a
-    pattern that is no ECMA 262 expression, and references that come back to where they began.
+    pattern that is no ECMA 262 expression or not searched in linear time, and references that come
+    back to where they began or fan out beyond bounds.
     """
     try:
         text = canonical(schema)
@@ -99,7 +98,7 @@ def _checked(text: bytes) -> tuple[SchemaProblem, ...]:
         whole = root(schema)
         problems = [problem for place in walk(whole) for problem in _profile_problems(place)]
         if not problems:
-            problems = list(_endless(whole))
+            problems = list(_endless(whole)) or list(_exploding(whole))
     return tuple(problems)
 
 
@@ -163,9 +162,10 @@ def _reference_problems(place: Place, keyword: str, value: str) -> Iterator[Sche
 
 def _pattern_problems(path: Path, text: str) -> Iterator[SchemaProblem]:
     try:
-        compile_pattern(text)
+        searcher(text)
     except PatternSyntaxError as error:
-        yield SchemaProblem(path, _lower(f"pattern '{text}' is no ECMA 262 expression: {error}"))
+        message = _lower(f"pattern '{text}' is no pattern of this profile: {error}")
+        yield SchemaProblem(path, message, error.hint)
 
 
 def _endless(whole: Place) -> Iterator[SchemaProblem]:
@@ -180,6 +180,9 @@ def _endless(whole: Place) -> Iterator[SchemaProblem]:
             if key in above:
                 yield SchemaProblem(following.path, "a reference comes back to its own schema")
                 continue
+            if len(above) > MAX_CHAIN:
+                yield _too_long(following)
+                continue
             yield from visit(following, above | {key})
         finished.add(id(place.schema))
 
@@ -188,72 +191,57 @@ def _endless(whole: Place) -> Iterator[SchemaProblem]:
             yield from visit(place, frozenset({id(place.schema)}))
 
 
+def _exploding(whole: Place) -> Iterator[SchemaProblem]:
+    """The first schema that judges one value by too many others, none of which is endless."""
+    known: dict[int, tuple[int, int]] = {}
+
+    def measure(place: Place) -> tuple[int, int]:
+        """Schemas applied to one value, and the longest chain of them."""
+        key = id(place.schema)
+        if key not in known:
+            below = [measure(following) for following in applied_in_place(place)]
+            longest = max((length for _, length in below), default=0)
+            known[key] = 1 + sum(count for count, _ in below), 1 + longest
+        return known[key]
+
+    for place in walk(whole):
+        count, length = measure(place)
+        if count > MAX_FAN_OUT:
+            message = f"references fan out: a value is judged by more than {MAX_FAN_OUT} schemas"
+            yield SchemaProblem(place.path, message, "refer to a schema once, not from each branch")
+            return
+        if length > MAX_CHAIN:
+            yield _too_long(place)
+            return
+
+
+def _too_long(place: Place) -> SchemaProblem:
+    message = f"more than {MAX_CHAIN} schemas lead from one to the next for the same value"
+    return SchemaProblem(place.path, message, "refer to the last of them directly")
+
+
 def validate(schema: Schema, value: object) -> list[SchemaProblem]:
     """What in the value breaks the schema (MAML505): at most 20 problems, shallow ones first.
 
     The schema must have passed `check_schema`. Integers and doubles are told apart as JSON Schema
-    does: 1.0 is an integer.
+    does: 1.0 is an integer. Work is bounded: a value that would take more is refused as a whole.
     """
-    errors = islice(_validator(canonical(schema)).iter_errors(value), MAX_PROBLEMS)
-    found = [SchemaProblem(tuple(e.absolute_path), _lower(e.message)) for e in errors]
+    try:
+        with budget(value):
+            errors = islice(_validator(canonical(schema)).iter_errors(value), MAX_PROBLEMS)
+            found = [SchemaProblem(tuple(e.absolute_path), _lower(e.message)) for e in errors]
+    except TooMuchWorkError as error:
+        return [SchemaProblem((), str(error), "simplify the schema: its references fan out")]
     return sorted(found, key=lambda problem: len(problem.path))
 
 
 @lru_cache(maxsize=512)
 def _validator(text: bytes) -> Any:
-    schema = _with_python_names(root(json.loads(text)))
-    return _Validator(schema, registry=Registry(), format_checker=_FORMAT_CHECKER)
+    return _Validator(json.loads(text), registry=Registry(), format_checker=FORMAT_CHECKER)
 
 
-def _with_python_names(whole: Place) -> Schema:
-    """The schema with the keys of `patternProperties` in Python's dialect.
-
-    The library searches property names with `re` in three places (`patternProperties`,
-    `additionalProperties`, `unevaluatedProperties`); rewriting the keys serves them all.
-    """
-    for place in list(walk(whole)):
-        if isinstance(place.schema, dict) and "patternProperties" in place.schema:
-            named = place.schema["patternProperties"]
-            place.schema["patternProperties"] = {translate(k): v for k, v in named.items()}
-    return whole.schema
-
-
-def _pattern(
-    validator: Any, pattern: str, instance: object, schema: Schema
-) -> Iterator[ValidationError]:
-    del validator, schema
-    if isinstance(instance, str) and not searcher(pattern)(instance):
-        yield ValidationError(f"{instance!r} does not match '{pattern}'")
-
-
-def _unique_items(
-    validator: Any,
-    wanted: bool,  # noqa: FBT001 - a keyword's form
-    instance: object,
-    schema: Schema,
-) -> Iterator[ValidationError]:
-    """By canonical text: the library compares objects pair by pair, hours for a million of them."""
-    del validator, schema
-    if not wanted or not isinstance(instance, list):
-        return
-    if len({canonical(item) for item in instance}) != len(instance):
-        yield ValidationError(f"{instance!r} has non-unique elements")
-
-
-def _format_checker() -> FormatChecker:
-    checker = FormatChecker(formats=())
-    for name, holds in FORMATS.items():
-        checker.checkers[name] = (partial(_of_strings, holds), ())
-    return checker
-
-
-def _of_strings(holds: Callable[[str], bool], value: object) -> bool:
-    return not isinstance(value, str) or holds(value)
-
-
-_FORMAT_CHECKER = _format_checker()
 # The stubs leave `extend` untyped.
-_Validator: Any = extend(Draft202012Validator, {"pattern": _pattern, "uniqueItems": _unique_items})  # type: ignore[no-untyped-call]
+_Validator: Any = extend(Draft202012Validator, KEYWORDS)  # type: ignore[no-untyped-call]
 
 
 def apply_defaults(schema: Schema, inputs: Mapping[str, JSONValue]) -> dict[str, JSONValue]:
@@ -279,11 +267,20 @@ def check_defaults(schema: Schema) -> list[SchemaProblem]:
         if not isinstance(declared, dict) or "default" not in declared:
             continue
         # Descending from the whole keeps local references of the property resolvable.
-        error = next(whole.descend(declared["default"], declared), None)
-        if error is not None:
+        message = _refusal(whole, declared)
+        if message is not None:
             path: Path = ("properties", name, "default")
-            problems.append(SchemaProblem(path, f"default of '{name}': {_lower(error.message)}"))
+            problems.append(SchemaProblem(path, f"default of '{name}': {_lower(message)}"))
     return problems
+
+
+def _refusal(whole: Any, declared: Mapping[str, Any]) -> str | None:
+    try:
+        with budget(declared["default"]):
+            error = next(whole.descend(declared["default"], declared), None)
+    except TooMuchWorkError as too_much:
+        return str(too_much)
+    return None if error is None else str(error.message)
 
 
 def _top_properties(schema: Schema) -> dict[str, Any]:

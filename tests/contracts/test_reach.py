@@ -134,3 +134,8 @@ _schemas = st.recursive(
 def test_a_value_valid_for_both_is_never_denied(a: Any, b: Any, value: Any) -> None:
     if not validate(a, value) and not validate(b, value):
         assert may_meet(a, b)
+
+
+def test_a_path_through_a_schema_that_doubles_at_each_step_is_followed_once() -> None:
+    again = {"properties": {"a": {"$ref": "#"}}}
+    assert property_declared({"allOf": [again, again]}, ["a"] * 60)

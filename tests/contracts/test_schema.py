@@ -35,6 +35,9 @@ from chimera_pipelines.contracts.schema import (
         ({"pattern": "("}, ("pattern",)),
         ({"pattern": "(?P<a>x)"}, ("pattern",)),
         ({"patternProperties": {"[": {}}}, ("patternProperties", "[")),
+        ({"pattern": "^(?=a)(a+)+$", "default": "a" * 64 + "b"}, ("pattern",)),
+        ({"pattern": r"^(a+)+\1$"}, ("pattern",)),
+        ({"patternProperties": {"(?!a)": {}}}, ("patternProperties", "(?!a)")),
         ("string", ()),
         (None, ()),
     ],
@@ -60,7 +63,8 @@ def test_a_python_type_name_is_answered_with_the_right_one() -> None:
         {"enum": [{"$ref": "https://not.a/ref", "format": "phone"}], "default": {"type": "float"}},
         {"properties": {"$ref": {"type": "string"}, "format": {"type": "string"}}},
         {"allOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}], "$defs": {"a": {"type": "null"}}},
-        {"format": "uuid", "pattern": r"^(?!.*\.\.)[a-z]+$"},
+        {"format": "uuid", "pattern": r"^[a-z]+(?:\.[a-z]+)*$"},
+        {"oneOf": [{"const": n} for n in range(5000)]},
     ],
 )
 def test_schemas_of_the_profile_are_accepted(schema: Any) -> None:
@@ -153,3 +157,101 @@ def test_defaults_must_be_valid_where_they_stand() -> None:
 )
 def test_unique_items_are_told_by_their_json(items, unique):
     assert (validate({"type": "array", "uniqueItems": True}, items) == []) is unique
+
+
+def doubling(levels: int, **leaf: Any) -> dict[str, Any]:
+    """A schema whose last definition judges a value 2^levels times."""
+    names = [f"#/$defs/d{n + 1}" for n in range(levels)]
+    defs: dict[str, Any] = {
+        f"d{n}": {"allOf": [{"$ref": name}, {"$ref": name}]} for n, name in enumerate(names)
+    }
+    return {"$ref": "#/$defs/d0", "$defs": {**defs, f"d{levels}": leaf}}
+
+
+def test_references_that_fan_out_are_refused_with_their_schema() -> None:
+    assert check_schema(doubling(10, type="string")) == []
+    (problem,) = check_schema(doubling(26, type="string"))
+    assert "fan out" in problem.message
+    assert problem.hint
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_a_chain_of_references_has_an_end(step: int) -> None:
+    chain = [(f"d{n}", {"$ref": f"#/$defs/d{n + 1}"}) for n in range(3000)][::step]
+    problem, *_ = check_schema({"$defs": {**dict(chain), "d3000": {}}})
+    assert "lead from one to the next" in problem.message
+
+
+def test_references_that_fan_out_with_the_values_depth_are_given_up() -> None:
+    again = {"properties": {"a": {"$ref": "#"}}}
+    value: Any = {}
+    for _ in range(60):
+        value = {"a": value}
+    schema = {"allOf": [again, again], "additionalProperties": {"type": "object"}}
+    assert check_schema(schema) == []
+    (problem,) = validate(schema, value)
+    assert "more subschemas" in problem.message
+    whole = {"$defs": {"d": again}, "properties": {"p": {"default": value, **schema}}}
+    whole["properties"]["p"]["allOf"] = [{"properties": {"a": {"$ref": "#/properties/p"}}}] * 2
+    (found,) = check_defaults(whole)
+    assert found.path == ("properties", "p", "default")
+    assert "more subschemas" in found.message
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "holds"),
+    [
+        ({"patternProperties": {"^(a+)+$": {}}, "additionalProperties": False}, "aaaa", True),
+        (
+            {"patternProperties": {"^(a+)+$": {}}, "additionalProperties": False},
+            "a" * 40 + "b",
+            False,
+        ),
+        ({"patternProperties": {"^(a+)+$": {}}, "unevaluatedProperties": False}, "a" * 40, True),
+        (
+            {"patternProperties": {"^(a+)+$": {}}, "unevaluatedProperties": False},
+            "a" * 40 + "b",
+            False,
+        ),
+        ({"allOf": [{"properties": {"x": {}}}], "unevaluatedProperties": False}, "x", True),
+        ({"anyOf": [{"properties": {"x": False}}, {}], "unevaluatedProperties": False}, "x", False),
+        (
+            {
+                "$ref": "#/$defs/x",
+                "unevaluatedProperties": False,
+                "$defs": {"x": {"properties": {"x": {}}}},
+            },
+            "x",
+            True,
+        ),
+        (
+            {
+                "if": {"required": ["x"]},
+                "then": {"properties": {"x": {}}},
+                "unevaluatedProperties": False,
+            },
+            "x",
+            True,
+        ),
+        (
+            {
+                "if": {"required": ["y"]},
+                "then": {"properties": {"x": {}}},
+                "unevaluatedProperties": False,
+            },
+            "x",
+            False,
+        ),
+        (
+            {"dependentSchemas": {"x": {"properties": {"x": {}}}}, "unevaluatedProperties": False},
+            "x",
+            True,
+        ),
+        ({"unevaluatedProperties": {"type": "null"}}, "x", False),
+    ],
+)
+def test_names_of_properties_are_judged_in_linear_time(
+    schema: Any, value: str, holds: bool
+) -> None:
+    assert check_schema(schema) == []
+    assert (validate(schema, {value: 1}) == []) is holds
