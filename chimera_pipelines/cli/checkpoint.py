@@ -39,6 +39,7 @@ def verify(
     with opened(json=as_json, quiet=quiet, verbose=verbose) as terminal:
         reports = _ring().verify()
         _show(terminal, reports)
+        terminal.say(_summary(reports))
         raise typer.Exit(int(code_of(reports)))
 
 
@@ -79,6 +80,15 @@ def code_of(reports: list[CheckpointReport]) -> ExitCode:
     if not all(one.repairable for one in reports):
         return ExitCode.BEYOND_REPAIR
     return ExitCode.OK if all(one.ok for one in reports) else ExitCode.KERNEL_FAILED
+
+
+def _summary(reports: list[CheckpointReport]) -> str:
+    good = sum(one.ok for one in reports)
+    lost = sum(not one.repairable for one in reports)
+    return (
+        f"{len(reports)} checkpoints: {good} good, {len(reports) - good - lost} damaged but can be "
+        f"rebuilt, {lost} beyond repair"
+    )
 
 
 def _ring() -> Ring:

@@ -36,7 +36,8 @@ def init(
         folder = settings().root / "keys"
         if terminal.json:
             terminal.emit({**_report(keys), "made": made, "path": str(folder)})
-        terminal.say(f"{len(made)} keys made, {len(keys)} keys in {folder}")
+        if not quiet:
+            terminal.say(f"{len(made)} keys made, {len(keys)} keys in {folder}")
 
 
 @app.command("list", epilog=options.example("chimera keys list"))
@@ -126,7 +127,9 @@ def _public(store: KeyStore) -> list[dict[str, object]]:
 
 
 def _state(key: dict[str, object]) -> str:
-    return "signs" if key["active"] else "old"
+    if key["active"]:
+        return "signs"
+    return "old" if key["not_after"] is None else "revoked"
 
 
 def _report(keys: list[dict[str, object]]) -> dict[str, object]:

@@ -87,7 +87,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def _usage(error: typer.TyperException, arguments: Sequence[str]) -> int:
     if "--json" not in arguments:
-        sys.stderr.write(f"{_usage_text(error)}\n")
+        context = getattr(error, "ctx", None)
+        # Without arguments the message is the help itself, and no error text belongs around it.
+        bare = context is not None and error.format_message() == context.get_help()
+        sys.stderr.write((error.format_message() if bare else _usage_text(error)) + "\n")
         return int(ExitCode.USAGE)
     try:
         with opened(json=True):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chimera_pipelines.cli import options, values
+from chimera_pipelines.cli.key_notice import key_notice
 from chimera_pipelines.cli.sweep_table import sweep_table
 from chimera_pipelines.cli.terminal import Terminal, clean, opened
 from chimera_pipelines.errors import (
@@ -67,10 +68,11 @@ def run(
         plan = load_plan(file, settings().root / "plans")
         inputs = values.run_inputs(given, inputs_file)
         keys = _partitions(plan, partition, every=all_partitions)
-        if dagster:
-            reports = _in_dagster(terminal, plan, keys, inputs, force=force)
-        else:
-            reports = _here(terminal, plan, keys, inputs, force=force)
+        with key_notice(terminal, file, settings()):
+            if dagster:
+                reports = _in_dagster(terminal, plan, keys, inputs, force=force)
+            else:
+                reports = _here(terminal, plan, keys, inputs, force=force)
         if terminal.json:
             terminal.emit(as_report(reports, many=all_partitions))
         elif all_partitions:
@@ -83,7 +85,9 @@ def as_report(reports: Sequence[tuple[dict[str, Any], int]], *, many: bool) -> d
     """One run's `chimera.run/1`, or with `--all-partitions` `chimera.runs/1` with all of them."""
     if not many:
         return reports[0][0]
-    worst = next((one["status"] for one, code in reports if code), "ok")
+    failed = any(code for _, code in reports)
+    worst = next((one["status"] for one, _ in reports if one["status"] != "ok"), None)
+    worst = worst or ("failed" if failed else "ok")
     return {"schema": "chimera.runs/1", "status": worst, "runs": [one for one, _ in reports]}
 
 
@@ -103,18 +107,28 @@ def _here(
     *,
     force: bool,
 ) -> list[tuple[dict[str, Any], int]]:
+    from chimera_pipelines.cli.interrupts import caught
     from chimera_pipelines.cli.live import watching
     from chimera_pipelines.lifecycle.services import Services
     from chimera_pipelines.runner import run_plan
     from chimera_pipelines.settings import settings
 
     reports: list[tuple[dict[str, Any], int]] = []
-    with Services(settings()) as services:
+    with Services(settings()) as services, caught() as interrupts:
         for key in keys:
+            if interrupts.requested and reports:
+                reports[-1] = (reports[-1][0], int(ExitCode.INTERRUPTED))
+                break
             try:
                 with watching(terminal, plan, key) as watch:
                     report = run_plan(
-                        plan, services, partition=key, inputs=inputs, force=force, watch=watch
+                        plan,
+                        services,
+                        partition=key,
+                        inputs=inputs,
+                        force=force,
+                        watch=watch,
+                        opened=interrupts.watch_over,
                     )
             except _REFUSALS as error:
                 terminal.fail(error)

@@ -72,6 +72,12 @@ class Terminal:
             sys.stderr.write(text + "\n")
             sys.stderr.flush()
 
+    def warn(self, text: str) -> None:
+        """Write a warning to stderr, `--quiet` or not."""
+        head = painted("warning", "warning", colour=colours(sys.stderr))
+        sys.stderr.write(f"chimera: {head}: {text}\n")
+        sys.stderr.flush()
+
     def fail(self, error: ChimeraError) -> None:
         """Write an error to stderr: text, or with `--json` the object of CLI.md."""
         if self.json:
@@ -82,6 +88,13 @@ class Terminal:
     def paint(self, style: str, text: str) -> str:
         """`text` in a style of the result, where stdout shows colours."""
         return painted(style, text, colour=colours(self._out))
+
+
+class _Log(logging.Handler):
+    """Log messages to whatever stderr is at the time: a live view puts itself in its place."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(clean(self.format(record)) + "\n")
 
 
 def error_text(error: ChimeraError, *, colour: bool = False) -> str:
@@ -124,7 +137,7 @@ def opened(*, json: bool, quiet: bool = False, verbose: int = 0) -> Iterator[Ter
     logging.basicConfig(
         level=(logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)],
         format="%(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
+        handlers=[_Log()],
         force=True,
     )
     with _result_stream(json=json) as out:

@@ -1,11 +1,14 @@
 """`chimera dev`: `dagster dev` on this project, with DAGSTER_HOME and signals set right."""
 
+import errno
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+from chimera_pipelines.defs.project import make_folders
 from chimera_pipelines.defs.reload import WEBSERVER_VARIABLE
 from chimera_pipelines.errors import UsageError
 
@@ -52,6 +55,23 @@ def command(host: str, port: int) -> list[str]:
     return [sys.executable, "-m", "dagster", "dev", *source, "-h", host, "-p", str(port)]
 
 
+def check_port(host: str, port: int) -> None:
+    """Try to listen: Dagster would report a taken port a minute later, in the middle of its log.
+
+    Raises:
+        UsageError: CHIM611, nothing can listen there.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        reason = f"port {port} is in use" if taken else f"cannot listen on {host}:{port}: {error}"
+        raise UsageError("CHIM611", reason, hint="choose another with --port") from None
+
+
 def serve(*, host: str = "127.0.0.1", port: int = 3000) -> int:
     """Run `dagster dev` until it ends or this process is interrupted; returns its exit code.
 
@@ -59,6 +79,8 @@ def serve(*, host: str = "127.0.0.1", port: int = 3000) -> int:
     to SIGTERM: so the child begins with both at their defaults, and gets SIGINT when we get either.
     """
     dagster_home()
+    check_port(host, port)
+    make_folders()
     environment = {**os.environ, WEBSERVER_VARIABLE: f"http://{host}:{port}"}
     child = subprocess.Popen(
         command(host, port),

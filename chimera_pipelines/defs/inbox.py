@@ -40,12 +40,6 @@ class Taken:
     report: dict[str, Any]
 
 
-def make_folders(settings: Settings) -> None:
-    """Make `documents/`, `inbox/` and `quarantine/` where they are missing."""
-    for name in ("documents", "inbox", "quarantine"):
-        (settings.root / name).mkdir(parents=True, exist_ok=True)
-
-
 def waiting(inbox: Path) -> dict[str, list[int]]:
     """Files in the inbox with size and time of change; the same pair twice means settled."""
     if not inbox.is_dir():

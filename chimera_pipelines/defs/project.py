@@ -50,6 +50,12 @@ class Prepared:
     bad: tuple[BadDocument, ...]
 
 
+def make_folders() -> None:
+    """Make `documents/`, `inbox/` and `quarantine/` where they are missing."""
+    for name in ("documents", "inbox", "quarantine"):
+        (settings().root / name).mkdir(parents=True, exist_ok=True)
+
+
 def plan_store() -> Path:
     """Where plans are kept."""
     return settings().root / "plans"

@@ -16,7 +16,7 @@ import dagster as dg
 
 from chimera_pipelines.defs import inbox, reload
 from chimera_pipelines.defs._dagster_internals import AssetJob
-from chimera_pipelines.defs.project import PreparedPlan
+from chimera_pipelines.defs.project import PreparedPlan, make_folders
 from chimera_pipelines.defs.schedules import partition_requests
 from chimera_pipelines.defs.translator import ChimeraTranslator
 from chimera_pipelines.errors import ChimeraError
@@ -44,7 +44,7 @@ def inbox_sensor(
     )
     def watch(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         before: dict[str, Any] = json.loads(context.cursor or "{}")
-        inbox.make_folders(settings())
+        make_folders()
         now = inbox.waiting(settings().root / "inbox")
         settled = [name for name, stamp in now.items() if before.get("seen", {}).get(name) == stamp]
         taken, notes = _take(settled[:FILES_PER_TICK])

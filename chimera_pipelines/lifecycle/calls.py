@@ -6,6 +6,7 @@ and comes back as one (MAML.md §4, Values).
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -30,6 +31,8 @@ from chimera_pipelines.sandbox.outcomes import (
     Returned,
 )
 
+_LOG = logging.getLogger("chimera.blocks")
+_LAST_LINES = 10
 _CODED = re.compile(r"\s*(MAML\d{3})[: ]+(.*)", re.DOTALL)
 
 
@@ -133,6 +136,7 @@ def returned(outcome: Outcome, block: BlockSpec, *, file: str, phase: str) -> Re
         KernelError: MAML901 raised, 902 limit, 903 crash, 904 no JSON, or the code that trusted
             code of ours put in front of its message (MAML319, …).
     """
+    _tell(outcome, block, phase)
     where = _where(outcome, block, file)
     if isinstance(outcome, Returned):
         return outcome
@@ -149,6 +153,18 @@ def returned(outcome: Outcome, block: BlockSpec, *, file: str, phase: str) -> Re
     reason = outcome.signal or f"exit code {outcome.exit_code} without an answer"
     message = f"the sandbox process ended: {reason}"
     raise KernelError("MAML903", message, phase=phase, where=where, hint=_crash_hint(outcome))
+
+
+def _tell(outcome: Outcome, block: BlockSpec, phase: str) -> None:
+    """Log what the block printed; the last lines of one that failed are always to be seen."""
+    failed = not isinstance(outcome, Returned)
+    level = logging.WARNING if failed else logging.INFO
+    for stream in (outcome.stdout, outcome.stderr):
+        lines = stream.splitlines()
+        if failed and not _LOG.isEnabledFor(logging.INFO):
+            lines = lines[-_LAST_LINES:]
+        for line in lines:
+            _LOG.log(level, "%s %s printed: %s", block.name, phase, line)
 
 
 _JSON_HINT = "return one object of JSON values; NaN, sets and objects of classes are none"

@@ -85,3 +85,12 @@ def test_restore_of_nothing_or_of_several_is_usage(chimera, stored, tmp_path):
         called = chimera("checkpoint", "restore", begin, "-o", tmp_path / "x", "--json")
         assert called.code == 2
         assert called.json["error"]["code"] == "CHIM206"
+
+
+def test_verify_ends_with_a_summary(chimera, home, stored):
+    del stored
+    said = chimera("checkpoint", "verify").out.splitlines()[-1]
+    assert said == "2 checkpoints: 2 good, 0 damaged but can be rebuilt, 0 beyond repair"
+    lose(home, "HEAD_1")
+    said = chimera("checkpoint", "verify").out.splitlines()[-1]
+    assert said == "2 checkpoints: 0 good, 2 damaged but can be rebuilt, 0 beyond repair"

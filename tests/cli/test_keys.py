@@ -52,3 +52,17 @@ def test_rotate(chimera):
 def test_rotate_of_a_stranger_is_usage(chimera):
     chimera("keys", "init")
     assert chimera("keys", "rotate", "HEAD_9").code == 2
+
+
+def test_quiet_init_says_nothing(chimera):
+    called = chimera("keys", "init", "--quiet")
+    assert (called.code, called.out, called.err) == (0, "", "")
+
+
+def test_a_revoked_key_reads_so(chimera):
+    chimera("keys", "init")
+    chimera("keys", "rotate", "HEAD_1")
+    assert "old" in chimera("keys", "list").out
+    chimera("keys", "rotate", "HEAD_2", "--revoke")
+    shown = chimera("keys", "list").out
+    assert shown.count("revoked") == 1

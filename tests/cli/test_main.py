@@ -66,3 +66,11 @@ def test_help_imports_nothing_heavy():
     assert "HEAVY []" in done.stdout, (
         "look with: python -X importtime -m chimera_pipelines.cli.main"
     )
+
+
+@pytest.mark.parametrize("verb", [(), ("keys",)])
+def test_without_arguments_there_is_plain_help(chimera, verb):
+    called = chimera(*verb)
+    assert called.code == 2
+    assert called.err.startswith("Usage: chimera")
+    assert "CHIM201" not in called.err

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -162,3 +163,28 @@ def test_a_damaged_output_is_computed_again_with_a_warning(chimera, chain, home)
     assert "is damaged" in called.err
     stored.unlink()
     assert "its output is no longer stored" in chimera("plan", chain, "--explain").out
+
+
+def test_keys_that_a_run_makes_are_told_once(chimera, chain, home):
+    assert f"5 keys made in {home / 'keys'}" in chimera("run", chain).err
+    assert "keys made" not in chimera("run", chain).err
+
+
+def test_a_history_signed_elsewhere_is_warned_of(chimera, chain, home):
+    assert chimera("run", chain, "--quiet").err == ""
+    shutil.rmtree(home)
+    called = chimera("run", chain, "--quiet")
+    assert called.code == 0
+    assert "chimera: warning: the History of" in called.err
+    assert "'chimera verify' will fail" in called.err
+    assert chimera("verify", chain).code == 8
+
+
+def test_what_blocks_print_is_shown_with_v_and_when_they_fail(chimera, chain):
+    printed = "first propagate printed: this line must not reach stdout"
+    assert printed not in chimera("run", chain).err
+    assert printed in chimera("run", chain, "--force", "-v").err
+    chain.write_text(chain.read_text().replace('return {"y": x + 1}', "return 1 / 0"))
+    called = chimera("run", chain, "--quiet")
+    assert called.code == 1
+    assert printed in called.err

@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -9,6 +10,7 @@ import pytest
 
 from chimera_pipelines.defs import dev
 from chimera_pipelines.errors import UsageError
+from chimera_pipelines.settings import settings
 
 
 def test_the_project_is_found_from_below(tmp_path):
@@ -51,13 +53,14 @@ def test_a_child_that_was_told_to_ignore_signals_still_ends(tmp_path, number):
     script = textwrap.dedent(f"""
         import signal, sys
         from chimera_pipelines.defs import dev
+        dev.check_port = lambda *_: None
         dev.command = lambda host, port: [sys.executable, "-c", {child!r}, sys.argv[1]]
         sys.exit(dev.serve() != 0)
     """)
     mark = tmp_path / "mark"
     parent = subprocess.Popen(
         [sys.executable, "-c", script, str(mark)],
-        env={**os.environ, "DAGSTER_HOME": str(tmp_path)},
+        env={**os.environ, "DAGSTER_HOME": str(tmp_path), "CHIMERA_HOME": str(tmp_path)},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),  # noqa: PLW1509
     )
     _wait_for(mark)
@@ -74,3 +77,27 @@ def _wait_for(path: Path) -> None:
             return
         time.sleep(0.05)
     raise AssertionError(f"{path} was not written")
+
+
+def test_a_taken_port_is_said_before_dagster_starts(tmp_path, monkeypatch):
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    monkeypatch.setattr(dev, "command", lambda *_: pytest.fail("dagster was started"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match=f"port {port} is in use") as error:
+            dev.serve(port=port)
+    assert (error.value.code, error.value.exit_code) == ("CHIM611", 2)
+    dev.check_port("127.0.0.1", 0)
+
+
+def test_the_folders_that_documents_go_through_are_made(tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    monkeypatch.setenv("CHIMERA_HOME", str(home))
+    monkeypatch.setattr(dev, "command", lambda *_: [sys.executable, "-c", ""])
+    settings.cache_clear()
+    try:
+        assert dev.serve(port=0) == 0
+    finally:
+        settings.cache_clear()
+    assert sorted(path.name for path in home.iterdir()) == ["documents", "inbox", "quarantine"]
