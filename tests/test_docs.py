@@ -190,6 +190,57 @@ def test_the_dagster_pages_python_loads(tmp_path: Path, monkeypatch: pytest.Monk
         settings.cache_clear()
 
 
+EXAMPLES = {
+    "samples": {"rows": [{"site": "a", "mean": 2.5}, {"site": "b", "mean": 4.0}]},
+    "descent": {"energy": -1.0, "converged": True},
+}
+FRONT = """---
+maml_version: "2.0.0"
+profile: kernels/1
+id: urn:uuid:0d9f6a52-2f43-4c6e-9a53-5d2c1f6a7b42
+type: workflow
+origin: agent://lab/ana
+created_at: "2026-08-01T09:00:00Z"
+requires: {resources: [qiskit]}
+permissions: {execute: ["gateway://local/default"], read: ["dataset://lab/**"]}
+---
+## Intent
+An example of the language page.
+
+"""
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_language_pages_examples_give_what_it_says(name: str, tmp_path: Path) -> None:
+    page = (ROOT / "docs/language.md").read_text("utf-8")
+    found = re.search(
+        rf"^<!-- document: {name} -->\n````markdown\n(.*?)^````$", page, re.MULTILINE | re.DOTALL
+    )
+    assert found is not None
+    home = tmp_path / "data"
+    for block in FENCE.finditer(page):
+        if block["file"]:
+            path = tmp_path / block["file"]
+            path.parent.mkdir(parents=True)
+            path.write_text(block["text"], "utf-8")
+    document = tmp_path / f"{name}.maml.md"
+    document.write_text(FRONT + found[1], "utf-8")
+    report = run_plan_at(document, home)
+    (output,) = report["outputs"].values()
+    for key, value in EXAMPLES[name].items():
+        assert output[key] == (pytest.approx(value, abs=1e-3) if key == "energy" else value)
+
+
+def run_plan_at(document: Path, home: Path) -> dict[str, Any]:
+    from chimera_pipelines.lifecycle.services import Services
+    from chimera_pipelines.runner import run_plan
+    from chimera_pipelines.scheduling.plan import load_plan
+    from chimera_pipelines.settings import Settings
+
+    with Services(Settings(home=home)) as services:
+        return run_plan(load_plan(document, home / "plans"), services).as_json()
+
+
 def test_the_phase_diagram_is_in_step() -> None:
     text = PAGE.read_text("utf-8")
     assert diagram() in text, "run python -m tools.phase_diagram"
