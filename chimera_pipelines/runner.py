@@ -1,23 +1,24 @@
 """Runs a plan without Dagster: same phases, same digests, same tickets (DESIGN.md §2).
 
-Kernels start as soon as what they wait for is there, one at a time on each head. One that fails
-makes its dependents `skipped`; independent kernels still run, unless the failed one is critical.
+Kernels start as soon as what they wait for is there and their head is free, one at a time on each
+head. One that fails makes its dependents `skipped`; independent kernels still run, unless the
+failed one is critical: then nothing more is started and what runs is ended. So it is when the run
+is stopped from outside (`Run.stop`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
-from threading import Lock
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
 from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.errors import ChimeraError, ExitCode, KernelError, Where
 from chimera_pipelines.lifecycle import phases
 from chimera_pipelines.lifecycle.records import Outcome
-from chimera_pipelines.lifecycle.run import Run
+from chimera_pipelines.lifecycle.run import INTERRUPTED, FailedAttempt, Run
 from chimera_pipelines.lifecycle.run_id import new_run_id
 from chimera_pipelines.lifecycle.services import Services
 from chimera_pipelines.lifecycle.spec import KernelSpec
@@ -31,13 +32,19 @@ Watch: TypeAlias = Callable[[str, Phase | None, float | None], None]
 
 @dataclass(frozen=True, slots=True)
 class KernelReport:
-    """How one kernel ended; `outcome` is None unless it is ok or reused."""
+    """How one kernel ended.
+
+    Attributes:
+        outcome: None unless it is ok or reused.
+        failure: its last attempt, when that left a failed ticket.
+    """
 
     kernel: KernelSpec
     status: str
     outcome: Outcome | None = None
     error: ChimeraError | None = None
     attempts: int = 0
+    failure: FailedAttempt | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The kernel object of `chimera.run/1` (CLI.md)."""
@@ -49,6 +56,7 @@ class KernelReport:
                 "attempts": self.attempts,
                 "head": self.kernel.heads[0] if self.attempts else None,
                 "error": None if self.error is None else self.error.as_json(),
+                **({} if self.failure is None else _failed(self.failure)),
             }
         found = self.outcome
         return {
@@ -60,10 +68,7 @@ class KernelReport:
             "incarnation": found.incarnation,
             "attempts": found.attempts,
             "sandbox": found.tier,
-            "phases": [
-                {"phase": str(phase), "seconds": round(found.seconds.get(phase, 0.0), 6)}
-                for phase in PHASES
-            ],
+            "phases": _timed(found.seconds, PHASES),
             "cuda_ns": found.cuda_ns,
             "input_digest": found.input_digest,
             "output_digest": found.output_digest,
@@ -71,6 +76,24 @@ class KernelReport:
             "ticket": dict(found.ticket),
             "checkpoint": found.checkpoint,
         }
+
+
+def _failed(failure: FailedAttempt) -> dict[str, Any]:
+    """What is known of an attempt that failed; `phases` has those that had ended."""
+    invocation = failure.invocation
+    return {
+        "head": invocation.head,
+        "device": invocation.device,
+        "incarnation": invocation.incarnation,
+        "sandbox": invocation.tier,
+        "phases": _timed(invocation.seconds, [p for p in PHASES if p in invocation.seconds]),
+        "input_digest": invocation.input_digest,
+        "ticket": asdict(failure.ticket),
+    }
+
+
+def _timed(seconds: Mapping[str, float], ended: Sequence[Phase]) -> list[dict[str, Any]]:
+    return [{"phase": str(p), "seconds": round(seconds.get(p, 0.0), 6)} for p in ended]
 
 
 _EMPTY: dict[str, Any] = {
@@ -101,10 +124,13 @@ class RunReport:
     kernels: tuple[KernelReport, ...]
     history: Mapping[str, Any]
     tier: str
+    interrupted: bool = False
 
     @property
     def exit_code(self) -> ExitCode:
-        """0, or what the first failed kernel's error says."""
+        """0, what the failed kernels' errors say, or 130 of a run that the user stopped."""
+        if self.interrupted:
+            return ExitCode.INTERRUPTED
         errors = [report.error for report in self.kernels if report.error is not None]
         if not errors:
             return ExitCode.OK
@@ -138,6 +164,7 @@ def run_plan(
     inputs: Mapping[str, JSONValue] | None = None,
     force: bool = False,
     watch: Watch = lambda *_: None,
+    opened: Callable[[Run], None] = lambda _: None,
 ) -> RunReport:
     """Run every kernel of a plan once.
 
@@ -148,9 +175,11 @@ def run_plan(
         inputs: run inputs by name.
         force: reuse nothing.
         watch: told when phases begin and end, from the thread of the kernel.
+        opened: told of the run before it begins; `stop` of it may be called from then on.
 
     Raises:
         ChimeraError: the run was not admitted, or its History refuses entries.
+        KeyboardInterrupt: as it came, after the kernels in flight have left their tickets.
     """
     started = time.monotonic()
     run = open_run(
@@ -163,79 +192,108 @@ def run_plan(
         whole=True,
     )
     try:
+        opened(run)
         run.begin()
-        reports = _Scheduler(plan, run, watch).execute()
-        run.finish("ok" if all(r.outcome is not None for r in reports) else "failed")
+        reports = _execute(plan, run, watch)
     finally:
         run.close()
     history = services.journal(plan.document).summary()
+    interrupted = run.stopped == INTERRUPTED and any(r.outcome is None for r in reports)
     seconds = time.monotonic() - started
-    return RunReport(plan, run.run_id, partition, seconds, reports, history, str(run.tier))
+    return RunReport(
+        plan, run.run_id, partition, seconds, reports, history, str(run.tier), interrupted
+    )
+
+
+def _execute(plan: Plan, run: Run, watch: Watch) -> tuple[KernelReport, ...]:
+    """Run the kernels and record the run's end, however it comes."""
+    ended = "failed"
+    try:
+        reports = _Scheduler(plan, run, watch).execute()
+        if all(report.outcome is not None for report in reports):
+            ended = "ok"
+    finally:
+        run.finish(ended)
+    return reports
 
 
 @dataclass(slots=True)
 class _Scheduler:
-    """Starts kernels when their producers have ended; at most one at a time on each head."""
+    """Starts kernels when their producers have ended and their head is free."""
 
     plan: Plan
     run: Run
     watch: Watch
     reports: dict[str, KernelReport] = field(default_factory=dict)
-    heads: dict[str, Lock] = field(default_factory=dict)
-    stopped: bool = False
+    running: dict[Future[KernelReport], KernelSpec] = field(default_factory=dict)
 
     def execute(self) -> tuple[KernelReport, ...]:
-        self.heads = {head: Lock() for kernel in self.plan.kernels for head in kernel.heads}
+        heads = {kernel.heads[0] for kernel in self.plan.kernels}
         waiting = list(self.plan.kernels)
-        running: dict[Future[KernelReport], KernelSpec] = {}
-        with ThreadPoolExecutor(max_workers=max(1, len(self.heads))) as pool:
-            while waiting or running:
-                waiting = self._start(waiting, running, pool)
-                if running:
-                    done, _ = wait(running, return_when=FIRST_COMPLETED)
+        with ThreadPoolExecutor(max_workers=max(1, len(heads))) as pool:
+            try:
+                while waiting or self.running:
+                    waiting = self._start(waiting, pool)
+                    done, _ = wait(self.running, return_when=FIRST_COMPLETED)
                     for future in done:
-                        self._end(running.pop(future), future)
+                        self._end(self.running.pop(future), future)
+            except BaseException as error:
+                # The pool waits for its threads, and they for sandboxes: these end now.
+                interrupted = isinstance(error, KeyboardInterrupt)
+                self.run.stop(INTERRUPTED if interrupted else f"{type(error).__name__}")
+                raise
         return tuple(self.reports[kernel.name] for kernel in self.plan.kernels)
 
-    def _start(
-        self,
-        waiting: list[KernelSpec],
-        running: dict[Future[KernelReport], KernelSpec],
-        pool: ThreadPoolExecutor,
-    ) -> list[KernelSpec]:
+    def _start(self, waiting: Sequence[KernelSpec], pool: ThreadPoolExecutor) -> list[KernelSpec]:
+        """Start or skip what can be; returns what has to wait, for a producer or for its head.
+
+        Kernels queue here and not in the pool's threads: one that waits for HEAD_1 keeps none
+        from HEAD_3, and none of them begins after the run was stopped or its time was up.
+        """
         still = []
+        busy = {kernel.heads[0] for kernel in self.running.values()}
         for kernel in waiting:
             ended = [self.reports[p] for p in kernel.producers if p in self.reports]
-            if self.stopped or any(report.outcome is None for report in ended):
-                self._skip(kernel, None)
-            elif self.run.left_s() <= 0.0:
-                self._skip(kernel, _time_up(self.plan))
-            elif len(ended) == len(kernel.producers):
-                running[pool.submit(self._kernel, kernel)] = kernel
-                self._warm_dependents(kernel)
-            else:
+            if self._over() or any(report.outcome is None for report in ended):
+                self._skip(kernel)
+            elif len(ended) < len(kernel.producers) or kernel.heads[0] in busy:
                 still.append(kernel)
+            else:
+                busy.add(kernel.heads[0])
+                self.running[pool.submit(self._kernel, kernel)] = kernel
+                self._warm_dependents(kernel)
         return still
 
-    def _skip(self, kernel: KernelSpec, error: ChimeraError | None) -> None:
-        self.reports[kernel.name] = KernelReport(kernel, "skipped", error=error)
+    def _over(self) -> bool:
+        return self.run.stopped is not None or self.run.left_s() <= 0.0
+
+    def _skip(self, kernel: KernelSpec) -> None:
+        self.reports[kernel.name] = self._skipped(kernel)
         self.watch(kernel.name, None, None)
+
+    def _skipped(self, kernel: KernelSpec) -> KernelReport:
+        failed = any(
+            name in self.reports and self.reports[name].outcome is None for name in kernel.producers
+        )
+        late = not failed and self.run.stopped is None and self.run.left_s() <= 0.0
+        return KernelReport(kernel, "skipped", error=_time_up(self.plan) if late else None)
 
     def _end(self, kernel: KernelSpec, future: Future[KernelReport]) -> None:
-        report = future.result()
-        self.reports[kernel.name] = report
+        self.reports[kernel.name] = future.result()
         self.watch(kernel.name, None, None)
-        if report.outcome is None and kernel.critical:
-            self.stopped = True
 
     def _kernel(self, kernel: KernelSpec) -> KernelReport:
+        if self._over():
+            return self._skipped(kernel)
         upstream: dict[str, JSONValue] = {}
         for name in kernel.data_producers:
             outcome = self.reports[name].outcome
             assert outcome is not None  # noqa: S101 - _start waits for producers that succeeded
             upstream[name] = outcome.output
-        with self.heads[kernel.heads[0]]:
-            return self._attempts(kernel, upstream)
+        report = self._attempts(kernel, upstream)
+        if report.outcome is None and kernel.critical:
+            self.run.stop(f"critical kernel '{kernel.name}' failed")
+        return report
 
     def _warm_dependents(self, kernel: KernelSpec) -> None:
         for other in self.plan.kernels:
@@ -250,14 +308,17 @@ class _Scheduler:
                     self.run, kernel, upstream, attempt=attempt, watch=self.watch
                 )
             except KernelError as error:
-                over = self.stopped or self.run.left_s() <= 0.0
-                if not error.retryable or attempt > kernel.retries or over:
-                    return KernelReport(kernel, "failed", error=error, attempts=attempt)
+                if not error.retryable or attempt > kernel.retries or self._over():
+                    return self._failed(kernel, error, attempt)
                 attempt += 1
             except ChimeraError as error:
-                return KernelReport(kernel, "failed", error=error, attempts=attempt)
+                return self._failed(kernel, error, attempt)
             else:
                 return KernelReport(kernel, str(outcome.status), outcome, attempts=attempt)
+
+    def _failed(self, kernel: KernelSpec, error: ChimeraError, attempts: int) -> KernelReport:
+        failure = self.run.failures.get(kernel.name)
+        return KernelReport(kernel, "failed", None, error, attempts, failure)
 
 
 def _time_up(plan: Plan) -> KernelError:

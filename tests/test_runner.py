@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 
 from chimera_pipelines.errors import ExitCode, RefusedError, UsageError
+from chimera_pipelines.lifecycle import circuits
+from chimera_pipelines.lifecycle.run import INTERRUPTED, Run
 from chimera_pipelines.lifecycle.services import Services
 from chimera_pipelines.maml.history import parse_history
 from chimera_pipelines.phase import PHASES, Phase
@@ -138,7 +142,7 @@ def run(x):
 ```python {#wait}
 import time
 def run():
-    time.sleep(2)
+    time.sleep(90)
     return {"x": 1}
 ```
 ## Output_Schema
@@ -147,7 +151,188 @@ def run():
 ```
 """
     report = run_plan(compiled(body), services)
-    assert statuses(report) == {"bad": "failed", "slow": "skipped", "free": "skipped", "wait": "ok"}
+    assert statuses(report) == {
+        "bad": "failed",
+        "slow": "skipped",
+        "free": "skipped",
+        "wait": "failed",
+    }
+
+
+QUEUE = """## Dependencies
+```yaml
+kernels:
+  bad: {head: [HEAD_3], critical: CRITICAL}
+  queued: {head: [HEAD_3]}
+  long: {head: [HEAD_4], timeout: 100, retries: 2}
+```
+## Code_Blocks
+```python {#bad}
+import time
+def run():
+    BODY
+```
+```python {#queued}
+def run():
+    return {}
+```
+```python {#long}
+import time
+def run():
+    time.sleep(LONG)
+    return {}
+```
+## Output_Schema
+```json {#bad}
+{"type": "object"}
+```
+"""
+
+
+def test_a_critical_failure_starts_nothing_and_ends_what_runs(
+    compiled: Compiler, services: Services
+) -> None:
+    body = QUEUE.replace("CRITICAL", "true").replace("BODY", "raise ValueError(1)")
+    plan = compiled(body.replace("LONG", "90"))
+    report = run_plan(plan, services)
+    assert statuses(report) == {"bad": "failed", "queued": "skipped", "long": "failed"}
+    error, attempts = report.kernels[2].error, report.kernels[2].attempts
+    assert error is not None
+    assert (error.code, error.message) == ("MAML903", "stopped: critical kernel 'bad' failed")
+    assert attempts == 1
+    assert {k for a, k, _ in actions(plan) if a == "TICKET"} == {"bad", "long"}
+
+
+def test_a_kernel_queued_at_the_time_limit_is_not_started(
+    compiled: Compiler, services: Services
+) -> None:
+    body = QUEUE.replace("CRITICAL", "false").replace("BODY", "time.sleep(60)")
+    limited = FRONT.replace("---\n## Intent", "timeout_seconds: 1\n---\n## Intent")
+    plan = compiled(body.replace("LONG", "0"), front=limited)
+    report = run_plan(plan, services)
+    assert [kernel.status for kernel in report.kernels][:2] == ["failed", "skipped"]
+    assert report.kernels[1].error is not None
+    assert report.kernels[1].error.code == "MAML902"
+    assert "queued" not in {kernel for _, kernel, _ in actions(plan)}
+
+
+def test_kernels_that_wait_for_a_head_keep_no_other_head_idle(
+    compiled: Compiler, services: Services
+) -> None:
+    body = """## Dependencies
+```yaml
+kernels:
+  first: {head: [HEAD_1]}
+  second: {head: [HEAD_1]}
+  third: {head: [HEAD_1]}
+  other: {head: [HEAD_3]}
+```
+## Code_Blocks
+""" + "".join(
+        f"```python {{#{name}}}\ndef run():\n    return {{}}\n```\n"
+        for name in ("first", "second", "third", "other")
+    )
+    ended, met = Event(), []
+
+    def watch(kernel: str, phase: Phase | None, seconds: float | None) -> None:
+        if kernel == "other" and phase is None:
+            ended.set()
+        if (kernel, phase, seconds) == ("first", Phase.PROPAGATE, None):
+            met.append(ended.wait(30.0))
+
+    run_plan(compiled(body), services, watch=watch)
+    assert met == [True]
+
+
+def test_a_failed_kernel_shows_its_ticket(compiled: Compiler, services: Services) -> None:
+    plan = compiled(DIAMOND.replace("BODY", "return {'y': 1 / (x - 3)}"))
+    report = run_plan(plan, services)
+    shown = report.as_json()["kernels"][1]
+    entries = parse_history(Path(plan.document.path).read_bytes())
+    line = next(e for e in entries if e.fields.get("status") == "failed")
+    assert str(shown["ticket"]["seq"]) == line.fields["seq"]
+    assert shown["ticket"]["key"] == line.fields["key"]
+    assert shown["input_digest"] == line.fields["in"]
+    assert (shown["head"], shown["device"]) == (line.fields["head"], "cpu")
+    assert shown["incarnation"] is not None
+    assert [phase["phase"] for phase in shown["phases"]] == ["deserialize", "embed"]
+    assert report.as_json()["kernels"][3]["ticket"] is None
+
+
+LOOP = """## Dependencies
+```yaml
+kernels:
+  loop:
+    inputs: {theta: 0.5}
+    shots: 10
+    feedback: {block: again, carry: [theta], max_iterations: 10000}
+```
+## Code_Blocks
+```qiskit {#loop}
+from qiskit import QuantumCircuit
+def circuit(theta):
+    qc = QuantumCircuit(1)
+    qc.ry(theta, 0)
+    qc.measure_all()
+    return qc
+```
+```python {#again}
+def run(theta):
+    return {"theta": theta, "done": False}
+```
+"""
+
+
+def test_a_feedback_loop_stops_between_two_passes(
+    compiled: Compiler, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[Run] = []
+    passes: list[int] = []
+    one_pass = circuits.CIRCUITS.one_pass
+
+    def stopping(*given: Any) -> Any:
+        passes.append(1)
+        payload = one_pass(*given)
+        if len(passes) == 2:
+            runs[0].stop(INTERRUPTED)
+        return payload
+
+    monkeypatch.setattr(type(circuits.CIRCUITS), "one_pass", lambda _, *given: stopping(*given))
+    plan = compiled(LOOP)
+    report = run_plan(plan, services, opened=runs.append)
+    assert len(passes) == 2
+    assert statuses(report) == {"loop": "failed"}
+    assert report.kernels[0].error is not None
+    assert report.kernels[0].error.message == "stopped: interrupted"
+    assert report.exit_code is ExitCode.INTERRUPTED
+    assert report.as_json()["status"] == "failed"
+    assert [run.status for run in services.ledger.run_states(report.run_id)][-1] == "failed"
+
+
+def test_an_exception_of_the_main_thread_ends_kernels_and_the_run(
+    compiled: Compiler, services: Services
+) -> None:
+    body = QUEUE.replace("CRITICAL", "false").replace("BODY", "raise ValueError(1)")
+    plan = compiled(body.replace("LONG", "90"))
+    runs: list[Run] = []
+
+    def watch(kernel: str, phase: Phase | None, seconds: float | None) -> None:
+        if kernel == "bad" and phase is None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_plan(plan, services, watch=watch, opened=runs.append)
+    assert ("TICKET", "long", "failed") in actions(plan)
+    assert [run.status for run in services.ledger.run_states(runs[0].run_id)][-1] == "failed"
+
+
+def test_a_run_stopped_before_its_first_kernel_is_no_success(
+    compiled: Compiler, services: Services
+) -> None:
+    plan = compiled(DIAMOND.replace("BODY", "return {'y': x}"))
+    report = run_plan(plan, services, opened=lambda run: run.stop(INTERRUPTED))
+    assert set(statuses(report).values()) == {"skipped"}
+    assert report.exit_code is ExitCode.INTERRUPTED
 
 
 def test_retries_after_limits_leave_a_ticket_each(compiled: Compiler, services: Services) -> None:

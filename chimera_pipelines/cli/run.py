@@ -23,6 +23,7 @@ from chimera_pipelines.errors import (
 )
 
 if TYPE_CHECKING:
+    from chimera_pipelines.runner import RunReport
     from chimera_pipelines.scheduling.plan import Plan
 
 EXAMPLE = options.example(
@@ -134,14 +135,18 @@ def _here(
                 terminal.fail(error)
                 reports.append((_refused(plan, key, error), int(error.exit_code)))
                 continue
-            for kernel in report.kernels:
-                if kernel.error is not None:
-                    terminal.fail(kernel.error)
-            shown = report.as_json()
-            if len(keys) == 1:
-                _write(terminal, shown)
-            reports.append((shown, int(report.exit_code)))
+            reports.append((_shown(terminal, report, many=len(keys) > 1), int(report.exit_code)))
     return reports
+
+
+def _shown(terminal: Terminal, report: RunReport, *, many: bool) -> dict[str, Any]:
+    for kernel in report.kernels:
+        if kernel.error is not None:
+            terminal.fail(kernel.error)
+    shown = report.as_json()
+    if not many:
+        _write(terminal, shown)
+    return shown
 
 
 def _in_dagster(

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from chimera_pipelines import telemetry
 from chimera_pipelines.digest import JSONValue
-from chimera_pipelines.errors import ChimeraError, KernelError, Where
+from chimera_pipelines.errors import ChimeraError, KernelError, SandboxUnavailableError, Where
 from chimera_pipelines.lifecycle import calls, circuits, functions, inputs, loop, publish, queries
 from chimera_pipelines.lifecycle.records import (
     Deserialized,
@@ -37,7 +37,10 @@ _R = TypeVar("_R")
 
 @dataclass(slots=True)
 class _Clock:
-    """Wall clock of one phase: `left()` is what attempt and run may still take, in seconds."""
+    """Wall clock of one phase: `left()` is what attempt and run may still take, in seconds.
+
+    Nothing is left once the run is stopped, so that loops end between two passes.
+    """
 
     run: Run
     kernel: KernelSpec
@@ -48,6 +51,8 @@ class _Clock:
         return time.monotonic() - self.started
 
     def left(self) -> float:
+        if self.run.stopped is not None:
+            return 0.0
         attempt = self.kernel.timeout_s - self.spent_s - self.elapsed()
         return max(0.0, min(attempt, self.run.left_s()))
 
@@ -203,12 +208,22 @@ def _failed(
     run: Run, kernel: KernelSpec, invocation: Invocation, phase: Phase, error: ChimeraError
 ) -> ChimeraError:
     where = error.where or Where(run.document.path, kernel.line, kernel.column)
+    if run.stopped is not None and _comes_of_stopping(error):
+        error = KernelError("MAML903", f"stopped: {run.stopped}", hint=_STOPPED_HINT)
     record = KernelError(error.code, error.message, phase=phase, where=where, hint=error.hint)
     run.fail(invocation, record)
     if isinstance(error, KernelError):
         return record
     error.where = where
     return error
+
+
+_STOPPED_HINT = "run it again; kernels that have ended well are reused"
+
+
+def _comes_of_stopping(error: ChimeraError) -> bool:
+    """Whether it can be the end of an aborted session or of a clock with nothing left."""
+    return isinstance(error, SandboxUnavailableError) or error.code in ("MAML902", "MAML903")
 
 
 def _check_time(kernel: KernelSpec, run: Run, phase: Phase, clock: _Clock) -> None:

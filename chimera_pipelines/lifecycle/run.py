@@ -29,6 +29,17 @@ from chimera_pipelines.sandbox.tiers import Tier
 
 _LOG = logging.getLogger(__name__)
 
+# Why a run stops when the user asks for it.
+INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """The last attempt of a kernel that failed, and the ticket that it left."""
+
+    invocation: Invocation
+    ticket: TicketReceipt
+
 
 @dataclass(slots=True)
 class Run:
@@ -40,6 +51,8 @@ class Run:
         force: run every kernel, reuse none.
         whole: all phases of a kernel follow in this process, so that what later ones need can be
             begun while the sandbox starts.
+        stopped: why the run was stopped before its end, or None.
+        failures: the last failed attempt of each kernel that has one, in this process.
     """
 
     document: DocumentSpec
@@ -52,6 +65,8 @@ class Run:
     tier: Tier
     whole: bool = False
     started: float = field(default_factory=time.monotonic)
+    stopped: str | None = None
+    failures: dict[str, FailedAttempt] = field(default_factory=dict)
     _sessions: dict[str, Session] = field(default_factory=dict)
     _registers: dict[tuple[str, str], Any] = field(default_factory=dict)
     _lock: RLock = field(default_factory=RLock)
@@ -100,6 +115,17 @@ class Run:
         limit = self.document.timeout_s
         return math.inf if limit is None else limit - (time.monotonic() - self.started)
 
+    def stop(self, reason: str) -> None:
+        """Let no further phase or pass begin, and end the sandboxes; from any thread.
+
+        Kernels that run then fail with MAML903 and `reason`. The first reason stands.
+        """
+        with self._lock:
+            self.stopped = self.stopped or reason
+            sessions = list(self._sessions.values())
+        for session in sessions:
+            session.abort()
+
     def head(self, name: str) -> Head:
         """The head `name`."""
         return self.services.heads[name]
@@ -119,6 +145,9 @@ class Run:
         session: Session = head.open(self.session_spec(kernel))
         with self._lock:
             self._sessions[kernel.name] = session
+            late = self.stopped is not None
+        if late:  # `stop` came while it was being opened, and did not see it
+            session.abort()
         for block in (kernel.block, kernel.feedback):
             if block is not None and block.language in ("python", "qiskit"):
                 self._load(session, block, phase)
@@ -221,7 +250,9 @@ class Run:
     def fail(self, invocation: Invocation, error: KernelError) -> TicketReceipt:
         """Leave the failed ticket of an attempt and end its session."""
         self.release(invocation.kernel)
-        return self.sign(invocation, "failed", digest(error.record()), None)
+        ticket = self.sign(invocation, "failed", digest(error.record()), None)
+        self.failures[invocation.kernel] = FailedAttempt(invocation, ticket)
+        return ticket
 
     def finish(self, status: str) -> None:
         """Record that the run has ended: `ok` or `failed`."""
