@@ -18,6 +18,7 @@ from chimera_pipelines.digest import (
     shown_path,
 )
 from chimera_pipelines.errors import KernelError, Where
+from chimera_pipelines.lifecycle import blob_references
 from chimera_pipelines.lifecycle.spec import BlockSpec
 from chimera_pipelines.ring.blobs import ContentStore
 from chimera_pipelines.sandbox.outcomes import (
@@ -86,7 +87,8 @@ def unpack(
     """Replace attachments by `$blob` objects; blobs that were no inputs are refused.
 
     Raises:
-        NotCanonicalError: a `$blob` that is not in `known`, or an attachment that is not there.
+        NotCanonicalError: a `$blob` that is not whole or not in `known`, or an attachment that is
+            not there.
     """
     allowed = set(known)
     stored: dict[int, dict[str, JSONValue]] = {}  # a block may name one attachment a million times
@@ -98,8 +100,12 @@ def unpack(
                 if at not in stored:
                     stored[at] = _stored(attachments[at], store)
                 return dict(stored[at])
-            if "$blob" in item and item["$blob"] not in allowed:
-                raise NotCanonicalError("a $blob that was not an input", shown_path(path))
+            if blob_references.KEY in item:
+                fault = blob_references.own_fault(item)
+                if fault is None and item["$blob"] not in allowed:
+                    fault = "a $blob that was not an input"
+                if fault is not None:
+                    raise NotCanonicalError(fault, shown_path(path))
             return {key: walk(part, (path, key)) for key, part in item.items()}
         if isinstance(item, list):
             return [walk(part, (path, i)) for i, part in enumerate(item)]

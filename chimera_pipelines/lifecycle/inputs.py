@@ -11,15 +11,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chimera_pipelines.contracts import datasets, schema
-from chimera_pipelines.contracts.permissions import permitted
+from chimera_pipelines.contracts.permissions import may_read
 from chimera_pipelines.digest import JSONValue, NotCanonicalError, digest, normalise
 from chimera_pipelines.errors import ChimeraError, KernelError, RefusedError, Where
+from chimera_pipelines.lifecycle import blob_references
 from chimera_pipelines.lifecycle.spec import (
     HASHED_OPTIONS,
     DocumentSpec,
     InputReference,
     KernelSpec,
 )
+
+
+class _BlobError(Exception):
+    """A `$blob` where none may stand, or one that is none; `where` as far as it is known."""
+
+    def __init__(self, message: str, where: Where | None = None) -> None:
+        super().__init__(message)
+        self.where = where
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +54,25 @@ def resolve(document: DocumentSpec, kernel: KernelSpec, sources: Sources) -> Res
     """Inputs with every reference, dataset and document URI replaced by its value.
 
     Raises:
-        KernelError: MAML505, a path that the value does not have, or a value that is no JSON.
+        KernelError: MAML505, a path that the value does not have, a value that is no JSON, or a
+            `$blob` that no kernel published.
         RefusedError: MAML704, a resource that `permissions.read` does not name.
     """
     by_place = {reference.place: reference for reference in kernel.references}
     hashed: dict[str, JSONValue] = {}
     given: dict[str, JSONValue] = {}
     for name, written in kernel.inputs.items():
-        value = _fill(written, (name,), by_place, document, sources)
         where = _where(document, by_place.get((name,)), kernel)
-        hashed[name], given[name] = _open(value, document, sources, where)
+        try:
+            value = _fill(written, (name,), by_place, document, sources)
+            hashed[name], given[name] = _open(value, document, sources, where)
+        except _BlobError as error:
+            raise KernelError(
+                "MAML505",
+                f"input '{name}' of '{kernel.name}': {error}",
+                where=error.where or where,
+                hint="large values come from outputs of kernels: $kernel or document://",
+            ) from None
     try:
         normalise(dict(hashed))
     except NotCanonicalError as error:
@@ -110,6 +128,8 @@ def _fill(
     if isinstance(value, list):
         return [_fill(v, (*place, i), references, document, sources) for i, v in enumerate(value)]
     if isinstance(value, dict):
+        if blob_references.KEY in value:
+            raise _BlobError(_FOREIGN)
         return {k: _fill(v, (*place, k), references, document, sources) for k, v in value.items()}
     return value
 
@@ -118,14 +138,29 @@ def _follow(reference: InputReference, document: DocumentSpec, sources: Sources)
     where = Where(document.path, reference.line, reference.column)
     if reference.root == "partition":
         return sources.partition
-    value: JSONValue
-    if reference.root == "input":
-        value = dict(sources.run_inputs)
-    elif reference.root == "context":
-        value = dict(document.context)
-    else:
-        value = sources.outputs[reference.root]
-    return _walk(value, reference.path, f"${reference.root}", where)
+    text = f"${reference.root}"
+    if reference.root in ("input", "context"):
+        given = sources.run_inputs if reference.root == "input" else document.context
+        return _foreign(_walk(dict(given), reference.path, text, where), where)
+    return _own(_walk(sources.outputs[reference.root], reference.path, text, where), where)
+
+
+_FOREIGN = "a $blob that no kernel published"
+
+
+def _foreign(value: JSONValue, where: Where) -> JSONValue:
+    """A value from outside of kernels, which names no blob."""
+    if blob_references.names_blob(value):
+        raise _BlobError(_FOREIGN, where)
+    return value
+
+
+def _own(value: JSONValue, where: Where) -> JSONValue:
+    """A value that a kernel published; blobs in it are whole."""
+    fault = blob_references.fault(value)
+    if fault is not None:
+        raise _BlobError(fault, where)
+    return value
 
 
 def _walk(value: JSONValue, path: tuple[str | int, ...], text: str, where: Where) -> JSONValue:
@@ -154,9 +189,9 @@ def _open(
         if value.startswith("dataset://"):
             found = datasets.resolve(value, sources.dataset_root, read)
             rows: JSONValue = [*datasets.read_rows(found.path)]
-            return {"$dataset": value, "sha256": found.sha256}, rows
+            return {"$dataset": value, "sha256": found.sha256}, _foreign(rows, where)
         if value.startswith("document://"):
-            value = _published(value, read, sources, where)
+            value = _own(_published(value, read, sources, where), where)
     except ChimeraError as error:
         error.where = error.where or where
         raise
@@ -171,7 +206,7 @@ def _published(uri: str, read: tuple[str, ...], sources: Sources, where: Where) 
         raise KernelError(
             "MAML505", f"'{uri}' is not a document reference", hint="document://slug#kernel.path"
         )
-    if not permitted(read, f"document://{slug}"):
+    if not may_read(read, uri):
         raise RefusedError(
             "MAML704",
             f"read does not permit '{uri}'",

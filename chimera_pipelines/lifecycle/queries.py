@@ -42,8 +42,11 @@ class Queries:
         session = run.session(kernel, phase=Phase.PROPAGATE)
         given = {"query": kernel.block.source, **payload}
         outcome = session.invoke(_SELECT, given, timeout_s=left_s)
-        found = calls.returned(outcome, kernel.block, file=run.document.path, phase=Phase.PROPAGATE)
-        return {"value": found.value}
+        block, file = kernel.block, run.document.path
+        found = calls.returned(outcome, block, file=file, phase=Phase.PROPAGATE)
+        store, inputs = run.services.store, invocation.inputs
+        value = calls.received(found, block, store, inputs, file=file, phase=Phase.PROPAGATE)
+        return {"value": value}
 
     def measure(
         self, run: Run, kernel: KernelSpec, invocation: Invocation, payload: Mapping[str, Any]

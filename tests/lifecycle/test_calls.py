@@ -138,13 +138,15 @@ def test_a_long_key_is_not_copied_for_each_value_below_it(tmp_path: Path) -> Non
         {"$attachment": 1},
         {"$attachment": "0"},
         {"$attachment": -1},
-        {"$blob": "sha256:" + "0" * 64},
+        {"$blob": "sha256:" + "0" * 64, "bytes": 1, "media": "application/x-npy"},
+        {"$blob": "sha256:" + "1" * 64},
+        {"$blob": ["sha256:" + "1" * 64]},
     ],
 )
 def test_forged_references_are_refused(tmp_path: Path, value: dict[str, object]) -> None:
     data = [Attachment("application/octet-stream", b"x")]
     with pytest.raises(NotCanonicalError):
-        calls.unpack({"x": value}, data, ContentStore(tmp_path), [])  # type: ignore[dict-item]
+        calls.unpack({"x": value}, data, ContentStore(tmp_path), ["sha256:" + "1" * 64])  # type: ignore[dict-item]
 
 
 @pytest.mark.parametrize("value", [None, [1], "x", 3, {"x": float("nan")}, {"x": 2**53}])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -151,3 +152,92 @@ def test_what_read_does_not_permit_is_refused(
     plan = compiled(URIS)
     with pytest.raises(RefusedError, match="MAML704"):
         resolve(plan.document, plan.kernel("k"), sources(tmp_path, run_inputs={"uri": uri}))
+
+
+BLOB = {"$blob": "sha256:" + "1" * 64, "bytes": 4, "media": "application/octet-stream"}
+BLOBS = """## Context
+```yaml
+held: {"$blob": "sha256:11", media: application/octet-stream}
+```
+## Dependencies
+```yaml
+kernels:
+  a: {}
+  k:
+    inputs:
+      x: WRITTEN
+```
+## Code_Blocks
+```python {#a}
+def run():
+    return {}
+```
+```python {#k}
+def run(x):
+    return {}
+```
+## Input_Schema
+```json
+{"type": "object", "properties": {"theta": {}}}
+```
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "place"),
+    [
+        ('{"$blob": "sha256:11", bytes: 4, media: application/octet-stream}', "k:"),
+        ('{deep: [{"$blob": "sha256:11"}]}', "k:"),
+        ('{"$blob": $a.id, bytes: 4, media: application/octet-stream}', "k:"),
+        ("$context.held", "$context.held"),
+        ("[$context.held]", "$context.held]"),
+        ("$input.theta", "$input.theta"),
+        ("$input.theta.deep", "$input.theta.deep"),
+        ("dataset://lab/run", "k:"),
+    ],
+)
+def test_a_blob_that_no_kernel_published_is_refused(
+    compiled: Callable[..., Plan], tmp_path: Path, written: str, place: str
+) -> None:
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab" / "run.jsonl").write_text('{"a": {"$blob": "sha256:11"}}\n')
+    plan = compiled(BLOBS.replace("WRITTEN", written))
+    given = sources(
+        tmp_path, outputs={"a": {"id": BLOB["$blob"]}}, run_inputs={"theta": {"deep": BLOB}}
+    )
+    with pytest.raises(KernelError, match="input 'x' of 'k': a \\$blob that no kernel") as caught:
+        resolve(plan.document, plan.kernel("k"), given)
+    assert caught.value.code == "MAML505"
+    assert caught.value.where is not None
+    line = Path(plan.document.path).read_text().splitlines()[caught.value.where.line - 1]
+    assert line[caught.value.where.column - 1 :].startswith(place)
+
+
+def test_blobs_of_kernels_pass(compiled: Callable[..., Plan], tmp_path: Path) -> None:
+    plan = compiled(BLOBS.replace("WRITTEN", "[$a.x, $a]"))
+    found = resolve(plan.document, plan.kernel("k"), sources(tmp_path, outputs={"a": {"x": BLOB}}))
+    assert found.given == {"x": [BLOB, {"x": BLOB}]}
+    plan = compiled(BLOBS.replace("WRITTEN", '"document://other#vqe"'))
+    given = sources(tmp_path, published=lambda *_: {"x": BLOB})
+    assert resolve(plan.document, plan.kernel("k"), given).given == {"x": {"x": BLOB}}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"media": None},
+        {"media": "text/html"},
+        {"bytes": True},
+        {"bytes": -1},
+        {"$blob": 3},
+        {"$blob": "sha256:11"},
+        {"more": 1},
+    ],
+)
+def test_a_blob_has_three_fields(
+    compiled: Callable[..., Plan], tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    plan = compiled(BLOBS.replace("WRITTEN", "$a.x"))
+    given = sources(tmp_path, outputs={"a": {"x": [{**BLOB, **changed}]}})
+    with pytest.raises(KernelError, match=r"MAML505 input 'x' of 'k': .*\$blob"):
+        resolve(plan.document, plan.kernel("k"), given)

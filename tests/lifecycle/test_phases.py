@@ -215,6 +215,18 @@ def test_large_arrays_cross_as_blobs(begun: Callable[[str], Run]) -> None:
     assert second.output == {"shape": [70000], "kind": "float32", "sum": 70000 * 69999 / 2}
 
 
+def test_a_query_cannot_name_a_blob(begun: Callable[[str], Run]) -> None:
+    run = begun(
+        """## Code_Blocks
+```sql {#k}
+SELECT {'$blob': 'sha256:11', 'bytes': 4, 'media': 'application/x-npy'} AS x
+```
+"""
+    )
+    with pytest.raises(KernelError, match=r"MAML904 .*\$blob"):
+        outcome(run)
+
+
 ONE = """## Code_Blocks
 ```python {#k}
 SOURCE
