@@ -129,14 +129,33 @@ class Ledger:
             .where(column.status == "ok", column.action == "TICKET")
         )
 
-    def latest_output(self, slug: str, kernel: str) -> TicketRow | None:
-        """The latest ticket with a published output of a document's kernel."""
+    def latest_output(self, document_id: str, slug: str, kernel: str) -> TicketRow | None:
+        """The latest ticket with a published output of a document's kernel.
+
+        Both of id and slug must match: another document may have a file of that name.
+        """
         column = tables.tickets.c
         return self._ticket(
             select(tables.tickets)
             .where(column.slug == slug, column.kernel == kernel, column.action == "TICKET")
+            .where(column.document_id == document_id)
             .where(column.status.in_(("ok", "reused", "unverified")))
         )
+
+    def failures(self, run_id: str, document_id: str, kernel: str, partition: str | None) -> int:
+        """How many attempts of a kernel failed in a run, in whichever phase and process."""
+        column = tables.tickets.c
+        query = (
+            select(func.count())
+            .select_from(tables.tickets)
+            .where(column.run_id == run_id, column.action == "TICKET", column.status == "failed")
+            .where(column.document_id == document_id, column.kernel == kernel)
+            .where(
+                column.partition.is_(None) if partition is None else column.partition == partition
+            )
+        )
+        with self._connections.reading() as connection:
+            return int(connection.execute(query).scalar_one())
 
     def _ticket(self, query: Select[Any]) -> TicketRow | None:
         with self._connections.reading() as connection:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from chimera_pipelines.contracts import schema
@@ -19,6 +20,8 @@ from chimera_pipelines.lifecycle.receipts import TicketReceipt
 from chimera_pipelines.lifecycle.records import Invocation, Outcome, Status
 from chimera_pipelines.lifecycle.run import Run
 from chimera_pipelines.lifecycle.spec import KernelSpec
+from chimera_pipelines.maml.names import SUFFIX, slug
+from chimera_pipelines.maml.reader import read_file
 from chimera_pipelines.phase import Phase
 from chimera_pipelines.ring.checkpoint import pack
 
@@ -64,12 +67,13 @@ def reuse(
 def sources(run: Run, upstream: Mapping[str, JSONValue]) -> Sources:
     """Where the references of a kernel of this run point to."""
 
-    def published(slug: str, kernel: str) -> JSONValue:
-        row = run.services.ledger.latest_output(slug, kernel)
+    def published(document: str, kernel: str) -> JSONValue:
+        document_id = _id_of(document, run.services.settings.documents)
+        row = run.services.ledger.latest_output(document_id, document, kernel)
         if row is None:
             raise KernelError(
                 "MAML505",
-                f"document '{slug}' has published no output of '{kernel}' here",
+                f"document '{document}' has published no output of '{kernel}' here",
                 hint="run that document first",
             )
         return run.output(row.output_digest)
@@ -80,6 +84,24 @@ def sources(run: Run, upstream: Mapping[str, JSONValue]) -> Sources:
         partition=run.partition,
         dataset_root=run.services.settings.dataset_root,
         published=published,
+    )
+
+
+def _id_of(document: str, folder: Path) -> str:
+    """The id of the project's document of that slug; a file elsewhere may have the same name.
+
+    Raises:
+        KernelError: MAML505, the project has no such document.
+    """
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        if slug(path.name) == document:
+            found = read_file(path)
+            if "id" in found.front_matter:
+                return found.id
+    raise KernelError(
+        "MAML505",
+        f"there is no document '{document}' in '{folder}'",
+        hint="outputs are read of the project's own documents: put it there and run it",
     )
 
 

@@ -65,5 +65,5 @@ def _reason(run: Run, kernel: KernelSpec, input_digest: str, kind: HeadKind) -> 
     if row is not None:
         there = run.services.store.exists(row.output_digest)
         return "its stored output is damaged" if there else "its output is no longer stored"
-    earlier = run.services.ledger.latest_output(run.document.slug, kernel.name)
+    earlier = run.services.ledger.latest_output(run.document.id, run.document.slug, kernel.name)
     return "first run" if earlier is None else "inputs, code, options or head kind changed"

@@ -88,8 +88,20 @@ def test_the_latest_published_output(ledger):
     ledger.record([row("a", output_digest="sha256:1")])
     ledger.record([row("b", output_digest="sha256:2", status="reused")])
     ledger.record([row("c", output_digest="sha256:3", status="failed")])
-    assert ledger.latest_output("bell", "bell").output_digest == "sha256:2"
-    assert ledger.latest_output("bell", "other") is None
+    assert ledger.latest_output("urn:uuid:x", "bell", "bell").output_digest == "sha256:2"
+    assert ledger.latest_output("urn:uuid:x", "bell", "other") is None
+    assert ledger.latest_output("urn:uuid:y", "bell", "bell") is None
+
+
+def test_failures_of_a_kernel_are_counted_by_run_and_partition(ledger):
+    ledger.record([row(leaf, status="failed") for leaf in "ab"])
+    ledger.record([row("c"), row("d", status="failed", partition="p")])
+    ledger.record(
+        [row("e", status="failed", run_id="other"), row("f", status="failed", kernel="k")]
+    )
+    assert ledger.failures(RUN, "urn:uuid:x", "bell", None) == 2
+    assert ledger.failures(RUN, "urn:uuid:x", "bell", "p") == 1
+    assert ledger.failures(RUN, "urn:uuid:y", "bell", None) == 0
 
 
 def test_tree_heads_are_kept(ledger):

@@ -380,7 +380,7 @@ def test_entries_that_only_the_file_has_are_recorded_by_the_next_process(place):
     assert not place.ledger.granted(RUN)
     place.journal().note("NOTE", "x")
     assert place.ledger.granted(RUN)
-    assert place.ledger.latest_output("h2_vqe", "vqe").input_digest == fields(5).input_digest
+    assert place.ledger.latest_output(ID, "h2_vqe", "vqe").input_digest == fields(5).input_digest
 
 
 @pytest.mark.parametrize("text", ["two\nlines", "", "x" * 2001, "a <!-- b", "\u202e"])
