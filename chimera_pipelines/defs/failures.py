@@ -37,17 +37,23 @@ def reported(context: dg.OpExecutionContext, plan: Plan, kernel: KernelSpec) -> 
 
     A critical kernel that fails for good stops the whole run (MAML.md §3): its name goes into the
     run's tags, where `refuse_when_stopped` finds it, in whichever process the next step is.
+
+    Retries are of the kernel, while Dagster counts those of a step: what counts is how many
+    attempts left a failed ticket. The run's end is not recorded: other kernels may go on.
     """
     try:
         yield
     except ChimeraError as error:
-        retryable = isinstance(error, KernelError) and error.retryable
-        if retryable and context.retry_number < kernel.retries:
-            context.log.warning("%s; attempt %d follows", error, context.retry_number + 2)
+        if isinstance(error, KernelError) and error.retryable and kernel.retries:
+            partition = context.partition_key if context.has_partition_key else None
+            following = context.resources.chimera.attempt(plan, kernel.name, partition)
+        else:
+            following = None
+        if following is not None and following <= 1 + kernel.retries:
+            context.log.warning("%s; attempt %d follows", error, following)
             raise dg.RetryRequested(max_retries=kernel.retries) from error
         if kernel.critical:
             context.instance.add_run_tags(context.run_id, {STOPPED_TAG: kernel.name})
-        context.resources.chimera.finish(plan, "failed")
         raise failure(error) from error
 
 

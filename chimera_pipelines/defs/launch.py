@@ -98,7 +98,12 @@ def run_document(
         run_id = chimera_run_id(where, result.run_id)
     kernels = [_kernel(plan, kernel.name, result.all_events, translator) for kernel in plan.kernels]
     with Services(settings()) as services:
-        history = dict(services.journal(plan.document).summary())
+        journal = services.journal(plan.document)
+        if not result.success and services.ledger.granted(run_id):
+            # Runs of the web UI that fail stay open here: the journal takes them for ended after
+            # an hour, and none of their steps could know that it is the last.
+            journal.finish(run_id, "failed")
+        history = dict(journal.summary())
     outputs = {
         kernel["name"]: kernel["output"] for kernel in kernels if kernel["output"] is not None
     }

@@ -68,15 +68,16 @@ def _perform(
     context: dg.OpExecutionContext,
     body: Body,
     phase: Phase,
-    call: Callable[["Run", KernelSpec], Any],
+    call: Callable[["Run", KernelSpec, int], Any],
 ) -> Any:
     plan, kernel = kernel_of(context)
     if any(other.critical for other in plan.kernels):
         refuse_when_stopped(context)
     partition = context.partition_key if context.has_partition_key else None
     with reported(context, plan, kernel):
-        run = context.resources.chimera.run(plan, partition)
-        return body(context, PhaseStep(phase, plan, kernel, lambda: call(run, kernel)))
+        chimera = context.resources.chimera
+        run, attempt = chimera.run(plan, partition), chimera.attempt(plan, kernel.name, partition)
+        return body(context, PhaseStep(phase, plan, kernel, lambda: call(run, kernel, attempt)))
 
 
 def _deserialize(
@@ -92,11 +93,11 @@ def _deserialize(
         pool=pool,
     )
     def deserialize(context: dg.OpExecutionContext, **upstream: Any) -> Any:
-        def call(run: "Run", kernel: KernelSpec) -> Any:
+        def call(run: "Run", kernel: KernelSpec, attempt: int) -> Any:
             from chimera_pipelines.lifecycle import phases
 
             outputs = {name: upstream[f"up{i}"] for i, name in enumerate(kernel.data_producers)}
-            return phases.deserialize(run, kernel, outputs, attempt=context.retry_number + 1)
+            return phases.deserialize(run, kernel, outputs, attempt=attempt)
 
         record = _perform(context, body, Phase.DESERIALIZE, call)
         context.add_output_metadata(phase_metadata(record))
@@ -108,10 +109,10 @@ def _deserialize(
 def _middle(body: Body, suffix: str, pool: str | None, phase: Phase) -> dg.OpDefinition:
     @dg.op(name=f"{phase}{suffix}", required_resource_keys=REQUIRES, pool=pool)
     def middle(context: dg.OpExecutionContext, record: Any) -> Any:
-        def call(run: "Run", _: KernelSpec) -> Any:
+        def call(run: "Run", _: KernelSpec, attempt: int) -> Any:
             from chimera_pipelines.lifecycle import phases
 
-            return getattr(phases, phase)(run, record)
+            return getattr(phases, phase)(run, record.in_attempt(attempt))
 
         found = _perform(context, body, phase, call)
         context.add_output_metadata(phase_metadata(found))
@@ -128,10 +129,10 @@ def _feedback(body: Body, suffix: str, pool: str | None) -> dg.OpDefinition:
         pool=pool,
     )
     def feedback(context: dg.OpExecutionContext, record: Any) -> Iterator[Any]:
-        def call(run: "Run", _: KernelSpec) -> Any:
+        def call(run: "Run", _: KernelSpec, attempt: int) -> Any:
             from chimera_pipelines.lifecycle import phases
 
-            return phases.feedback(run, record)
+            return phases.feedback(run, record.in_attempt(attempt))
 
         outcome = _perform(context, body, Phase.FEEDBACK, call)
         plan, _ = kernel_of(context)

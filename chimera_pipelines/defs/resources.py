@@ -111,6 +111,12 @@ class ChimeraResource(dg.ConfigurableResource[Any]):
             found: Run = self._runs[key]
             return found
 
+    def attempt(self, plan: Plan, kernel: str, partition: str | None) -> int:
+        """Number of a kernel's present attempt, over all its phases: those that failed, and one."""
+        run_id = chimera_run_id(self._instance, self._dagster_run_id)
+        ledger = self.services.ledger
+        return 1 + ledger.failures(run_id, plan.document.id, kernel, partition)
+
     def finish(self, plan: Plan, status: str) -> None:
         """Record in the ledger that the run of a document has ended, as `ok` or `failed`."""
         run_id = chimera_run_id(self._instance, self._dagster_run_id)

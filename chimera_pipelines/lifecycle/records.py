@@ -82,6 +82,12 @@ class PhaseRecord:
             "payload": dict(self.payload),
         }
 
+    def in_attempt(self, attempt: int) -> Self:
+        """The record as that attempt finds it: a new one has spent no time yet."""
+        if attempt == self.invocation.attempt:
+            return self
+        return replace(self, invocation=replace(self.invocation, attempt=attempt, seconds={}))
+
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """Read `to_json` back; another record's JSON is refused."""

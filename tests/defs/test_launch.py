@@ -5,8 +5,9 @@ import pytest
 
 from chimera_pipelines.defs.io_manager import ChimeraIOManager
 from chimera_pipelines.defs.launch import run_document, run_in_dagster
-from chimera_pipelines.defs.resources import RUN_TAG
-from chimera_pipelines.errors import RefusedError, UsageError
+from chimera_pipelines.defs.resources import RUN_TAG, ChimeraResource
+from chimera_pipelines.errors import KernelError, RefusedError, UsageError
+from chimera_pipelines.lifecycle import phases
 from chimera_pipelines.lifecycle.services import Services
 from chimera_pipelines.runner import run_plan
 from chimera_pipelines.scheduling.plan import load_plan
@@ -88,6 +89,65 @@ def test_a_failing_kernel_says_code_line_and_hint_and_dependents_are_skipped(
     assert "kernel=second status=failed" in path.read_text()
 
 
+def test_a_run_has_not_ended_while_other_kernels_go_on(write, chain, instance, monkeypatch):
+    states, begin = [], ChimeraResource.run
+
+    def run(self, plan, partition):
+        found = begin(self, plan, partition)
+        states.append([s.status for s in self.services.ledger.run_states(found.run_id)])
+        return found
+
+    monkeypatch.setattr(ChimeraResource, "run", run)
+    text = chain(second='    raise ValueError("x")')
+    text = text.replace(
+        "    inputs: {value: $second.value}\n", "    inputs: {value: $first.value}\n"
+    )
+    text = text.replace("needs: [first]\n", "needs: []\n")
+    report = run_in_dagster(write("a.maml.md", text), instance=instance)
+    assert [kernel["status"] for kernel in report["kernels"]] == ["ok", "failed", "ok"]
+    assert states
+    assert all(seen == ["started"] for seen in states)
+    with Services(settings()) as services:
+        ended = services.ledger.run_states(report["run_id"])
+    assert [state.status for state in ended] == ["started", "failed"]
+
+
+def test_retries_are_of_the_kernel_and_not_of_each_phase(write, chain, instance, monkeypatch):
+    seen = []
+
+    def out_of_time(phase):
+        whole = getattr(phases, phase)
+
+        def once(run, record):
+            if record.invocation.kernel != "second":
+                return whole(run, record)
+            seen.append((phase, record.invocation.attempt, dict(record.invocation.seconds)))
+            error = KernelError("MAML902", "timeout", phase=phase)
+            if phase == "propagate" and record.invocation.attempt > 1:
+                return whole(run, record)
+            run.fail(record.invocation, error)
+            raise error
+
+        monkeypatch.setattr(phases, phase, once)
+
+    out_of_time("propagate")
+    out_of_time("measure")
+    path = write("a.maml.md", chain(head="defaults: {retries: 1}\n"))
+    report = run_in_dagster(path, instance=instance)
+    assert report["kernels"][1]["status"] == "failed"
+    assert [(phase, attempt) for phase, attempt, _ in seen] == [
+        ("propagate", 1),
+        ("propagate", 2),
+        ("measure", 2),
+    ]
+    assert [sorted(seconds) for _, _, seconds in seen] == [
+        ["deserialize", "embed"],
+        [],
+        ["propagate"],
+    ]
+    assert path.read_text().count("kernel=second status=failed") == 2
+
+
 def test_a_failing_kernel_is_not_retried_and_metadata_points_at_the_line(write, chain, instance):
     path = write("a.maml.md", chain(second='    raise ValueError("too warm")'))
     report = run_in_dagster(path, instance=instance)
@@ -123,9 +183,13 @@ def test_a_critical_failure_stops_the_run(write, chain, instance):
     text = text.replace("needs: [first]", "inputs: {value: $first.value}").replace(
         "    inputs: {value: $second.value}\n", ""
     )
-    report = run_in_dagster(write("a.maml.md", text), instance=instance)
+    path = write("a.maml.md", text)
+    report = run_in_dagster(path, instance=instance)
     run = instance.get_run_by_id(report["dagster_run_id"])
     assert run.tags["chimera/stopped_by"] == "second"
+    assert report["kernels"][2]["ticket"] is None
+    assert "kernel=second status=failed" in path.read_text()
+    assert "kernel=third" not in path.read_text().partition("## History")[2]
 
 
 def test_what_is_refused_never_becomes_a_run(write, chain, instance):
