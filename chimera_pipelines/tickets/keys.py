@@ -23,7 +23,7 @@ from typing import Any
 
 from cryptography.exceptions import InvalidTag
 
-from chimera_pipelines.errors import SettingsError, UsageError, Where
+from chimera_pipelines.errors import SettingsError, UsageError
 from chimera_pipelines.settings import HEAD_IDS
 from chimera_pipelines.tickets import providers
 from chimera_pipelines.tickets.jwks import (
@@ -34,6 +34,7 @@ from chimera_pipelines.tickets.jwks import (
     read_jwks,
     trusted_key,
 )
+from chimera_pipelines.tickets.private_files import read_record, unusable, well_formed
 from chimera_pipelines.tickets.sealing import from_base64url, passphrase_of, seal, unseal
 from chimera_pipelines.timestamps import timestamp
 
@@ -251,9 +252,9 @@ class KeyStore:
     def _salt(self) -> bytes:
         """One salt for the store, so that a process derives once for all its keys."""
         for path in sorted((self.root / "private").glob("*.json")):
-            sealed = _read_record(path).get("sealed")
+            sealed = read_record(path).get("sealed")
             if sealed:
-                with _well_formed(path):
+                with well_formed(path):
                     return from_base64url(sealed["salt"])
         return secrets.token_bytes(16)
 
@@ -264,24 +265,24 @@ class KeyStore:
         path = self._private_path(key)
         if not path.exists():
             return "absent"
-        return "scrypt" if "sealed" in _read_record(path) else "file"
+        return "scrypt" if "sealed" in read_record(path) else "file"
 
     def _read_seed(self, key: TrustedKey) -> bytes:
         path = self._private_path(key)
-        record = _read_record(path)
+        record = read_record(path)
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
-            raise _unusable(path, f"private key has mode {mode:04o}", hint=f"chmod 600 {path}")
+            raise unusable(path, f"private key has mode {mode:04o}", hint=f"chmod 600 {path}")
         if record.get("format") != FORMAT or record.get("kid") != key.key_id:
-            raise _unusable(path, f"not the private key of '{key.key_id}'")
-        with _well_formed(path):
+            raise unusable(path, f"not the private key of '{key.key_id}'")
+        with well_formed(path):
             if "sealed" in record:
                 seed = self._open(record["sealed"], key)
             else:
                 seed = from_base64url(record["seed"])
             public = providers.public_key(key.algorithm, seed)
         if public != key.public:
-            raise _unusable(path, f"private key does not belong to '{key.key_id}'")
+            raise unusable(path, f"private key does not belong to '{key.key_id}'")
         return seed
 
     def _open(self, sealed: Mapping[str, Any], key: TrustedKey) -> bytes:
@@ -307,34 +308,6 @@ def _active(keys: Sequence[TrustedKey], holder: str) -> TrustedKey | None:
     now = time.time_ns()
     found = [key for key in keys if key.holder == holder and key.valid_at(now)]
     return found[-1] if found else None
-
-
-def _read_record(path: Path) -> dict[str, Any]:
-    """A private file as it lies there.
-
-    Raises:
-        SettingsError: CHIM223, it cannot be read or is no JSON object.
-    """
-    try:
-        record = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise _unusable(path, f"cannot read private key: {error}") from None
-    if not isinstance(record, dict):
-        raise _unusable(path, "cannot read private key: no JSON object")
-    return record
-
-
-@contextmanager
-def _well_formed(path: Path) -> Iterator[None]:
-    """What a damaged record makes fail is said with its file, and without its content."""
-    try:
-        yield
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise _unusable(path, f"private key is damaged: {type(error).__name__}") from None
-
-
-def _unusable(path: Path, message: str, *, hint: str | None = None) -> SettingsError:
-    return SettingsError("CHIM223", message, where=Where(str(path)), hint=hint)
 
 
 def _write_atomically(path: Path, data: bytes, *, mode: int) -> None:

@@ -144,13 +144,10 @@ def test_a_damaged_private_file_is_named(store, passphrase, damage):
     assert (raised.value.code, raised.value.where.file) == ("CHIM223", str(path))
 
 
-def test_a_private_file_that_is_no_record_is_named(store):
-    path = next((store.root / "private").iterdir())
-    for text in ("[]", "{"):
-        path.write_text(text)
-        with pytest.raises(SettingsError, match="cannot read") as raised:
-            store.list()
-        assert raised.value.code == "CHIM223"
+def test_listing_names_a_damaged_private_file(store):
+    next((store.root / "private").iterdir()).write_text("[]")
+    with pytest.raises(SettingsError, match="cannot read"):
+        store.list()
 
 
 def test_a_passphrase_seals_new_keys(tmp_path, passphrase):
