@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import datetime
 import decimal
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_PARAMETER = re.compile(r"(?<![:\w]):([a-z](?:_?[a-z0-9])*)\b")
+from chimera_pipelines.maml.sql_parameters import with_dollars
+
 _TYPES: dict[type, str] = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", str: "VARCHAR"}
 
 
@@ -37,7 +37,7 @@ def select(
     for name, rows in tables.items():
         _create(database, name, rows)
     database.execute("SET lock_configuration = true")
-    text, names = _prepared(query)
+    text, names = with_dollars(query)
     try:
         cursor = database.execute(text, {name: parameters[name] for name in names})
         columns = [column[0] for column in cursor.description]
@@ -45,23 +45,6 @@ def select(
     except duckdb.Error as error:
         raise ValueError(f"MAML901: {type(error).__name__}: {_first_line(error)}") from None
     return {"rows": _rows(columns, found)}
-
-
-def _prepared(query: str) -> tuple[str, list[str]]:
-    """DuckDB writes `$name` where MAML writes `:name`; texts and comments stay as they are."""
-    names: list[str] = []
-
-    def parameter(match: re.Match[str]) -> str:
-        if match[1] not in names:
-            names.append(match[1])
-        return f"${match[1]}"
-
-    pieces = re.split(
-        r"('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/)", query, flags=re.DOTALL
-    )
-    for index in range(0, len(pieces), 2):
-        pieces[index] = _PARAMETER.sub(parameter, pieces[index])
-    return "".join(pieces), names
 
 
 def _create(database: Any, name: str, rows: Sequence[Mapping[str, Any]]) -> None:

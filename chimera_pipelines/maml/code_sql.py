@@ -22,6 +22,7 @@ from chimera_pipelines.maml.code_records import (
 )
 from chimera_pipelines.maml.diagnostics import Diagnostic, Span
 from chimera_pipelines.maml.document import Block
+from chimera_pipelines.maml.sql_parameters import with_dollars
 
 if TYPE_CHECKING:
     from sqlglot import Token, exp
@@ -31,8 +32,6 @@ _FORBIDDEN = re.compile(
     r"getenv|glob|query|query_table|current_setting|(?:read|parquet|duckdb|pragma|sniff)_.*",
     re.IGNORECASE | re.DOTALL,
 )
-_TEXTS = re.compile(r"('(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|/\*.*?\*/)", re.DOTALL)
-_PARAMETER = re.compile(r"(?<![:\w]):([a-z](?:_?[a-z0-9])*)\b")
 
 
 class _SyntaxError(Exception):
@@ -44,7 +43,7 @@ class _SyntaxError(Exception):
 def inspect_sql(block: Block) -> tuple[CodeFacts, list[Diagnostic]]:
     """Facts and findings of a sql block."""
     span = Span.at(block.fence.first_line, 1)
-    text, names = _with_dollars(block.source)
+    text, names = with_dollars(block.source)
     try:
         tokens = _tokens(text)
         found = [forbidden(span, f"function '{name}'") for name in _forbidden_functions(tokens)]
@@ -68,19 +67,6 @@ def inspect_sql(block: Block) -> tuple[CodeFacts, list[Diagnostic]]:
         parameters=_parameters([*names, *_foreign_parameters(statements[0], names)], span),
     )
     return facts, found
-
-
-def _with_dollars(source: str) -> tuple[str, list[str]]:
-    """DuckDB's `$name` for `:name`, at the same places; the names in order."""
-    names: dict[str, None] = {}
-
-    def parameter(match: re.Match[str]) -> str:
-        names[match[1]] = None
-        return f"${match[1]}"
-
-    pieces = _TEXTS.split(source)
-    pieces[::2] = [_PARAMETER.sub(parameter, piece) for piece in pieces[::2]]
-    return "".join(pieces), list(names)
 
 
 def _tokens(text: str) -> list[Token]:

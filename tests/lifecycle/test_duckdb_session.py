@@ -22,6 +22,23 @@ def test_colons_in_texts_comments_and_casts_are_no_parameters() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("$$at :noon$$", "at :noon"),
+        ("$tag$a $$ :b 'c$tag$", "a $$ :b 'c"),
+        (r"E'it\'s :noon'", "it's :noon"),
+        (r"e'\\'", "\\"),
+        ("E'" + "''s :noon'", "'s :noon"),
+        ("'\\'", "\\"),
+        ("$$'$$", "'"),
+    ],
+)
+def test_every_form_of_text_keeps_its_colons(text: str, value: str) -> None:
+    query = f"SELECT {text} AS a, :x AS b, {text} AS c"
+    assert select(query, {}, {"x": 1}) == {"rows": [{"a": value, "b": 1, "c": value}]}
+
+
 def test_types_of_results() -> None:
     query = """SELECT DATE '2026-07-01' AS d, TIME '01:02:03' AS t,
         TIMESTAMP '2026-07-01 01:02:03' AS s,
