@@ -52,10 +52,14 @@ class Circuits:
     ) -> dict[str, Any]:
         """Evolve on the head; the register's snapshot goes to the content store."""
         head, handle = self._evolved(run, kernel, invocation, payload, seed)
+        return {**payload, **self.stored(run, kernel, head, handle)}
+
+    def stored(self, run: Run, kernel: KernelSpec, head: Head, handle: Any) -> dict[str, Any]:
+        """Put a register's snapshot into the content store; the run drops the handle at its end."""
         data = head.snapshot(handle)
         content = run.services.store.put(data, media="application/x-safetensors")
         run.keep_register(kernel.name, content, handle)
-        return {**payload, "register": content, "register_bytes": len(data)}
+        return {"register": content, "register_bytes": len(data)}
 
     def measure(
         self, run: Run, kernel: KernelSpec, invocation: Invocation, payload: Mapping[str, Any]
@@ -67,14 +71,15 @@ class Circuits:
 
     def one_pass(
         self, run: Run, kernel: KernelSpec, invocation: Invocation, seed: int, left_s: float
-    ) -> dict[str, Any]:
-        """Phases 2 to 4 again for a feedback pass; its register is dropped at once."""
+    ) -> tuple[dict[str, Any], Any]:
+        """Phases 2 to 4 again for a feedback pass, and its live register, which nothing stores."""
         payload = self.embed(run, kernel, invocation, left_s)
         head, handle = self._evolved(run, kernel, invocation, payload, seed)
         try:
-            return self._measured(run, kernel, seed, payload, head, handle)
-        finally:
+            return self._measured(run, kernel, seed, payload, head, handle), handle
+        except BaseException:
             head.drop(handle)
+            raise
 
     def _written(
         self, run: Run, kernel: KernelSpec, invocation: Invocation, left_s: float

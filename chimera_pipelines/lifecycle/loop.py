@@ -4,6 +4,9 @@ A loop is one invocation and one ticket. Pass n simulates with seed + n − 1; c
 inputs; reaching the limit is no failure (MAML.md §4, feedback). What `post` returned wins over an
 input of the same name, but not over a carried one: that is the loop's own state, and a `post` that
 publishes it in another form must not change what the next pass starts from.
+
+The register of each pass lives on the head until the next one begins; only the last is stored, for
+the checkpoint to hold it beside the last output. The ticket's CUDA time is that of all passes.
 """
 
 from __future__ import annotations
@@ -50,37 +53,75 @@ def finish(
     if "measurements" not in payload:
         return Finished(dict(payload["output"]))
     output = _post(run, kernel, invocation, payload, left())
+    if kernel.feedback is None:
+        drawing, register = _drawing(payload, payload), payload.get("register")
+        return Finished(output, {}, drawing, _cuda(payload), register)
+    passes = _Passes(run, kernel, payload, _cuda(payload))
     series: dict[str, list[float]] = {}
-    current = payload
-    if kernel.feedback is not None:
-        output, current = _iterate(run, kernel, invocation, payload, output, series, left)
-    return Finished(
-        output, series, _drawing(payload, current), _cuda(current), payload.get("register")
-    )
+    try:
+        output = _iterate(passes, invocation, output, series, left)
+        register = passes.register()
+    finally:
+        passes.drop()
+    return Finished(output, series, _drawing(payload, passes.last), passes.cuda_ns, register)
+
+
+@dataclass(slots=True)
+class _Passes:
+    """What is kept of a loop's passes: the last one's results and register, the sum of times."""
+
+    run: Run
+    kernel: KernelSpec
+    last: Mapping[str, Any]
+    cuda_ns: int | None
+    handle: Any = None
+
+    def again(self, invocation: Invocation, seed: int, left_s: float) -> Mapping[str, Any]:
+        """One more pass; the register of the one before it is dropped first."""
+        self.drop()
+        self.last, self.handle = circuits.CIRCUITS.one_pass(
+            self.run, self.kernel, invocation, seed, left_s
+        )
+        spent = _cuda(self.last)
+        if spent is not None:
+            self.cuda_ns = spent + (self.cuda_ns or 0)
+        return self.last
+
+    def register(self) -> str | None:
+        """Content id of the last pass's register, stored now unless phase 3 did."""
+        if self.handle is None:
+            return self.last.get("register")
+        handle, self.handle = self.handle, None
+        head = self.run.head(handle.head)
+        stored = circuits.CIRCUITS.stored(self.run, self.kernel, head, handle)
+        return str(stored["register"])
+
+    def drop(self) -> None:
+        """Free the last pass's register, if it is still held here."""
+        if self.handle is not None:
+            self.run.head(self.handle.head).drop(self.handle)
+            self.handle = None
 
 
 def _iterate(
-    run: Run,
-    kernel: KernelSpec,
+    passes: _Passes,
     invocation: Invocation,
-    payload: Mapping[str, Any],
     output: dict[str, Any],
     series: dict[str, list[float]],
     left: Callable[[], float],
-) -> tuple[dict[str, Any], Mapping[str, Any]]:
+) -> dict[str, Any]:
+    run, kernel = passes.run, passes.kernel
     limit = int(kernel.options["feedback"].get("max_iterations", DEFAULT_MAX_ITERATIONS))
     current = invocation
     for iteration in range(1, limit + 1):
         _record(series, output)
         carried, done = _step(run, kernel, current, output, left())
         if done or iteration == limit:
-            return {**output, "iterations": iteration, "converged": done}, payload
+            return {**output, "iterations": iteration, "converged": done}
         current = replace(current, inputs={**current.inputs, **carried}, iteration=iteration + 1)
         if left() <= 0.0:
             raise _time_up(run, kernel)
-        payload = circuits.CIRCUITS.one_pass(
-            run, kernel, current, invocation.seed + iteration, left()
-        )
+        payload = passes.again(current, invocation.seed + iteration, left())
         output = _post(run, kernel, current, payload, left())
     raise AssertionError("max_iterations is at least 1 by the schema")
 

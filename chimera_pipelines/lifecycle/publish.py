@@ -23,7 +23,7 @@ from chimera_pipelines.lifecycle.spec import KernelSpec
 from chimera_pipelines.maml.names import SUFFIX, slug
 from chimera_pipelines.maml.reader import read_file
 from chimera_pipelines.phase import Phase
-from chimera_pipelines.ring.checkpoint import pack
+from chimera_pipelines.ring.checkpoint import MEDIA, pack
 
 
 def publish(
@@ -125,7 +125,7 @@ def _checkpoint(run: Run, kernel: KernelSpec, text: bytes, register: str | None)
         pack(text, registers),
         document=run.document.slug,
         kernel=kernel.name,
-        media="application/x-chimera-checkpoint",
+        media=MEDIA,
     )
     held = list(found.shares)
     return {"id": found.id, "bytes": found.bytes, "shares": len(held), "heads": held}

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from chimera_pipelines.errors import KernelError
+from chimera_pipelines.heads.local import LocalHead
+from chimera_pipelines.heads.protocol import Measurements
 from chimera_pipelines.lifecycle import phases
 from chimera_pipelines.lifecycle.records import (
     Deserialized,
@@ -20,6 +24,7 @@ from chimera_pipelines.lifecycle.records import (
 from chimera_pipelines.lifecycle.run import Run
 from chimera_pipelines.lifecycle.run_id import new_run_id
 from chimera_pipelines.lifecycle.services import Services
+from chimera_pipelines.ring.checkpoint import unpack
 from chimera_pipelines.scheduling.opening import open_run
 from chimera_pipelines.scheduling.plan import Plan
 
@@ -87,6 +92,31 @@ def test_feedback_loop_ends_when_done_and_transpiles_once(begun: Callable[[str],
     assert found.output["z"] == pytest.approx(math.cos(x), abs=1e-12)
     engine = run.head("HEAD_1").engine  # type: ignore[attr-defined]
     assert engine.compilations == 1
+
+
+def test_a_loop_keeps_its_last_register_and_the_time_of_all_passes(
+    begun: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured, taken = LocalHead.measure, LocalHead.snapshot
+    snapshots: list[bytes] = []
+
+    def measure(head: LocalHead, *given: Any, **named: Any) -> Measurements:
+        return replace(measured(head, *given, **named), cuda_ns=7)
+
+    def snapshot(head: LocalHead, handle: Any) -> bytes:
+        snapshots.append(taken(head, handle))
+        return snapshots[-1]
+
+    monkeypatch.setattr(LocalHead, "measure", measure)
+    monkeypatch.setattr(LocalHead, "snapshot", snapshot)
+    run = begun(LOOP.replace("LIMIT", "3").replace("RETURN", STEP))
+    found = outcome(run)
+    assert found.cuda_ns == 21
+    first, last = snapshots
+    assert found.checkpoint is not None
+    held = unpack(run.services.ring.rebuild(found.checkpoint["id"]))
+    assert held.registers == {"register": last}
+    assert first != last
 
 
 def test_reaching_the_limit_is_no_failure(begun: Callable[[str], Run]) -> None:
