@@ -13,7 +13,7 @@ OUTCOME = Outcome(
     attempts=1,
     head="HEAD_1",
     device="cpu",
-    incarnation="1",
+    incarnation=1,
     tier="landlock",
     input_digest="sha256:1",
     output_digest="sha256:2",
@@ -22,7 +22,12 @@ OUTCOME = Outcome(
     seconds={"embed": 0.5, "measure": 0.25},
     series={"energy": [-1.0, -1.5], "step": [1.0]},
     ticket={"seq": 3, "key": "k", "timestamp": "t", "root": "r", "signature_digest": "s"},
-    checkpoint={"id": "sha256:3", "bytes": 4, "shares": 4},
+    checkpoint={
+        "id": "sha256:3",
+        "bytes": 4,
+        "shares": 4,
+        "heads": ["HEAD_1", "HEAD_2", "HEAD_3", "HEAD_4"],
+    },
     drawing={"counts": {"00": 3, "11": 5}},
 )
 
@@ -35,6 +40,7 @@ def test_ticket_and_checkpoint_are_shown(write, chain):
     shown = _shown(write, chain)
     assert (shown["ticket"], shown["ticket/key"], shown["ticket/root"]) == (3, "k", "r")
     assert (shown["checkpoint"], shown["checkpoint/shares"]) == ("sha256:3", 4)
+    assert shown["checkpoint/where"] == "HEAD_1, HEAD_2, HEAD_3, HEAD_4"
     assert "checkpoint" not in _shown(write, chain, replace(OUTCOME, checkpoint=None))
 
 
