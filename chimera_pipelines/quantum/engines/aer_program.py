@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from qiskit import ClassicalRegister, QuantumCircuit
 from qiskit.circuit import CircuitInstruction, IfElseOp, Parameter, ParameterExpression
-from qiskit.circuit.library import Initialize, UnitaryGate
+from qiskit.circuit.library import StatePreparation, UnitaryGate
 from qiskit.quantum_info import SparsePauliOp
 from qiskit.transpiler import PassManager, Target, generate_preset_pass_manager
 from qiskit_aer import AerSimulator
@@ -100,17 +100,28 @@ class AerProgram:
                 hint="use backend {method: automatic}",
             )
         if self.method == "matrix_product_state":
-            return [
-                CircuitInstruction(
-                    Initialize(np.array(factor.amplitudes), normalize=True),
-                    [qubits[q] for q in factor.qubits],
-                )
-                for factor in factors
-            ]
+            return self._prepared(factors)
         vector = product_state(factors, len(qubits)) * np.exp(1j * phase)
         if self.method == "density_matrix":
             return [CircuitInstruction(SetDensityMatrix(np.outer(vector, vector.conj())), qubits)]
         return [CircuitInstruction(SetStatevector(vector), qubits)]
+
+    def _prepared(self, factors: Sequence[Factor]) -> list[CircuitInstruction]:
+        """Gates that prepare the factors, since Aer's `initialize` of several qubits is wrong here.
+
+        On matrix product states it leaves another state than the one it was given, silently.
+        """
+        front = QuantumCircuit(self.circuit.num_qubits)
+        for factor in factors:
+            amplitudes = np.array(factor.amplitudes)
+            state = StatePreparation(amplitudes / np.linalg.norm(amplitudes))
+            front.append(state, list(factor.qubits))
+        gates = pass_manager(self.method).run(front)
+        place = {qubit: self.circuit.qubits[at] for at, qubit in enumerate(gates.qubits)}
+        return [
+            CircuitInstruction(step.operation, [place[qubit] for qubit in step.qubits])
+            for step in gates.data
+        ]
 
     def evolve(self, forms: Sequence[Form]) -> list[State]:
         """The state vector of each form, in one call of Aer."""
