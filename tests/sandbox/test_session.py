@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import platform
+import pwd
 import shutil
 import signal
 import subprocess
@@ -385,14 +386,15 @@ def test_without_root(tmp_path: Path) -> None:
     """As a user: the interpreter may lie in root's home, so that is shown in a mount of its own."""
     if os.geteuid() != 0 or not shutil.which("bwrap") or not shutil.which("setpriv"):
         pytest.skip("needs root, bubblewrap and setpriv to become another user")
-    if not sys.base_prefix.startswith("/root/"):
+    home = pwd.getpwuid(0).pw_dir
+    if not Path(sys.base_prefix).is_relative_to(home):
         mounts = ["--dev-bind", "/", "/"]
     else:
-        mounts = ["--dev-bind", "/", "/", "--perms", "0755", "--tmpfs", "/root"]
+        mounts = ["--dev-bind", "/", "/", "--perms", "0755", "--tmpfs", home]
         mounts += ["--perms", "0755", "--dir", str(Path(sys.base_prefix).parent.parent)]
         mounts += ["--perms", "0755", "--dir", str(Path(sys.base_prefix).parent)]
         mounts += ["--ro-bind", sys.base_prefix, sys.base_prefix]
-    if sys.prefix.startswith("/root/") or str(tmp_path).startswith("/root/"):
+    if Path(sys.prefix).is_relative_to(home) or tmp_path.is_relative_to(home):
         pytest.skip("the virtual environment lies in root's home")
     user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all"]
     done = subprocess.run(
