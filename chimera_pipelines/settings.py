@@ -55,6 +55,22 @@ class Settings(BaseSettings):
     memory_bytes: int = Field(
         default=4 * 1024**3, gt=0, description="memory of one sandbox session"
     )
+    heads: Literal["processes", "in_process"] = Field(
+        default="processes",
+        description="where kernels run: head processes, or the process of the run itself",
+    )
+    head_memory_bytes: int | None = Field(
+        default=None, gt=0, description="register bank of one head; default two fifths of memory"
+    )
+    prometheus_url: str | None = Field(
+        default=None, description="Prometheus server that the router asks; default the ledger"
+    )
+    share_stores: tuple[str, ...] = Field(
+        default=(), description="fsspec URLs of the four share stores, as JSON; default in home"
+    )
+    store_url: str | None = Field(
+        default=None, description="fsspec URL of the content store; default blobs/ in home"
+    )
 
     @property
     def root(self) -> Path:
