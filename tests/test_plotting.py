@@ -1,7 +1,14 @@
 from __future__ import annotations
 
+import re
 import struct
+from xml.etree import ElementTree
 
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chimera_pipelines import plotting
+from chimera_pipelines.heads.timeline import Stage, Timeline
 from chimera_pipelines.lifecycle.records import Outcome
 from chimera_pipelines.plotting import convergence, figures, histogram
 
@@ -52,3 +59,32 @@ def test_convergence_has_a_panel_a_series() -> None:
     figure = convergence({"energy": [3.0, 2.0, 1.0], "gradient": [1.0, 0.5, 0.1]})
     assert [axes.get_ylabel() for axes in figure.axes] == ["energy", "gradient"]
     assert list(figure.axes[0].lines[0].get_xdata()) == [1, 2, 3]
+
+
+def _timeline(*seconds: float) -> Timeline:
+    return Timeline("HEAD_1", 7, 8, "killed", dict(zip(Stage, seconds, strict=False)))
+
+
+@given(st.lists(st.floats(0, 99_999), max_size=8))
+def test_a_regeneration_is_short_enough_to_be_seen_at_once(seconds: list[float]) -> None:
+    markdown = plotting.timeline_markdown(_timeline(*seconds))
+    assert len(markdown) < plotting.INLINE_CHARACTERS
+    assert markdown.startswith("![HEAD_1 regenerated](data:image/svg+xml;base64,")
+
+
+@given(st.lists(st.floats(0, 99_999), max_size=8))
+def test_bars_of_a_regeneration_lie_inside_the_picture(seconds: list[float]) -> None:
+    svg = plotting.timeline(_timeline(*seconds))
+    root = ElementTree.fromstring(svg)  # noqa: S314 - made here
+    bars = re.findall(r"M(\d+) (\d+)h(\d+)", root[0].get("d", ""))
+    assert len(bars) == len(seconds)
+    width, height = int(root.get("width", "0")), int(root.get("height", "0"))
+    for x, y, length in bars:
+        assert int(x) + int(length) <= width
+        assert int(y) < height
+
+
+def test_a_regeneration_names_each_stage_with_its_time() -> None:
+    svg = plotting.timeline(_timeline(0.032, 0.001, 2.25))
+    for label in ("detect 32 ms", "fence 1 ms", "start 2.2 s"):
+        assert label in svg
