@@ -1,4 +1,4 @@
-"""The machine's record of runs, tickets, tree heads, checkpoints, reputation and wallets.
+"""The machine's record of runs, tickets, tree heads, checkpoints, heads and wallets.
 
 What a file cannot hold: History whose tail was cut still verifies, and only a tree head noted
 elsewhere shows it (MAML.md §8). Reputation and wallet are sums over rows that tickets left.
@@ -13,8 +13,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Table, func, select
 
-from chimera_pipelines.ledger import chain, tables
+from chimera_pipelines.ledger import chain, evidence, tables
 from chimera_pipelines.ledger.connection import Connections
+from chimera_pipelines.ledger.evidence import HeadEvent, Observation, StandingRow
+from chimera_pipelines.ledger.readings import Reading
 from chimera_pipelines.timestamps import timestamp
 
 
@@ -85,21 +87,32 @@ class Ledger:
         """Close kept connections."""
         self._connections.close()
 
-    def record(self, rows: Sequence[TicketRow], head: TreeHead | None = None) -> int:
+    def record(
+        self,
+        rows: Sequence[TicketRow],
+        head: TreeHead | None = None,
+        readings: Sequence[Reading] = (),
+    ) -> int:
         """Record signed entries and the tree head after them in one transaction.
 
         An entry that is there already is passed over, so a History may be recorded again.
 
+        Args:
+            rows: entries that verified.
+            head: the tree head after the last one.
+            readings: what was measured of attempts that tickets of `rows` end.
+
         Returns:
             How many entries were new.
         """
+        measured = {reading.leaf: reading for reading in readings}
         with self._connections.writing() as connection:
             known = self._known(connection, [row.leaf for row in rows])
             new = [row for row in rows if row.leaf not in known]
             with chain.adding(connection) as additions:
                 for row in new:
                     additions.add(tables.tickets, asdict(row))
-                    _reward(connection, additions, row)
+                    _reward(connection, additions, row, measured.get(row.leaf))
                 if head is not None:
                     _add_head(connection, additions, head)
         return len(new)
@@ -201,16 +214,59 @@ class Ledger:
         with self._connections.writing() as connection, chain.adding(connection) as additions:
             additions.add(table, values)
 
-    def reputation(self, head: str) -> float:
-        """Share of a head's tickets that are good, as if one good and one bad came before."""
-        column = tables.reputation.c
-        query = select(
-            func.coalesce(func.sum(column.good * column.weight), 0.0),
-            func.coalesce(func.sum(column.weight), 0.0),
-        ).where(column.head == head)
+    def record_document(self, document_id: str, slug: str, path: str) -> None:
+        """Record where a document lies, unless it is known to lie there."""
+        column = tables.documents.c
+        query = select(column.path).where(column.document_id == document_id)
+        with self._connections.writing() as connection, chain.adding(connection) as additions:
+            known = connection.scalar(query.order_by(column.id.desc()).limit(1))
+            if known != path:
+                stamp = timestamp(time.time_ns())
+                values = {"document_id": document_id, "slug": slug, "path": path}
+                additions.add(tables.documents, {**values, "timestamp": stamp})
+
+    def document_path(self, document_id: str) -> str | None:
+        """Where a document was last seen; None when nobody told."""
+        column = tables.documents.c
+        query = select(column.path).where(column.document_id == document_id)
         with self._connections.reading() as connection:
-            good, weight = connection.execute(query).one()
-        return float((good + 1) / (weight + 2))
+            found: str | None = connection.scalar(query.order_by(column.id.desc()).limit(1))
+        return found
+
+    def last_tickets(self, head: str, count: int) -> tuple[TicketRow, ...]:
+        """The latest tickets that a head signed, newest first."""
+        column = tables.tickets.c
+        query = select(tables.tickets).where(column.head == head, column.action == "TICKET")
+        with self._connections.reading() as connection:
+            rows = connection.execute(query.order_by(column.id.desc()).limit(count)).all()
+        return tuple(TicketRow(**_values(TicketRow, row)) for row in rows)
+
+    def record_head_event(self, event: HeadEvent) -> None:
+        """Record what happened to a head; a death speaks against it."""
+        with self._connections.writing() as connection, chain.adding(connection) as additions:
+            evidence.add_event(connection, additions, event)
+
+    def head_events(self, head: str | None = None, limit: int = 100) -> tuple[HeadEvent, ...]:
+        """The latest events of a head, or of all, newest first."""
+        with self._connections.reading() as connection:
+            return evidence.events(connection, head, limit)
+
+    def observations(
+        self, head: str, after: int = 0, limit: int = 10_000
+    ) -> tuple[Observation, ...]:
+        """What was observed of a head after an observation, oldest first."""
+        with self._connections.reading() as connection:
+            return evidence.observations(connection, head, after, limit)
+
+    def standing(self, head: str) -> StandingRow | None:
+        """The latest sum over a head's observations."""
+        with self._connections.reading() as connection:
+            return evidence.standing(connection, head)
+
+    def record_standing(self, row: StandingRow) -> None:
+        """Record a sum over a head's observations."""
+        with self._connections.writing() as connection, chain.adding(connection) as additions:
+            evidence.add_standing(additions, row)
 
     def tokens(self, agent: str) -> int:
         """Tokens that an agent earned by valid tickets."""
@@ -243,15 +299,25 @@ def _add_head(connection: Connection, additions: chain.Additions, head: TreeHead
         additions.add(tables.tree_heads, {**asdict(head), "timestamp": stamp})
 
 
-def _reward(connection: Connection, additions: chain.Additions, row: TicketRow) -> None:
+def _reward(
+    connection: Connection,
+    additions: chain.Additions,
+    row: TicketRow,
+    reading: Reading | None,
+) -> None:
     """What a ticket means for its head's reputation and for the wallet of who asked."""
-    if row.action != "TICKET" or row.head is None or row.status == "reused":
+    if row.action != "TICKET" or row.head is None or row.status in (None, "reused"):
         return
-    good = int(row.status != "failed")
-    values = {"head": row.head, "leaf": row.leaf, "good": good, "weight": 1.0}
-    additions.add(tables.reputation, values)
+    evidence.add_ticket(
+        additions,
+        head=row.head,
+        leaf=row.leaf,
+        status=str(row.status),
+        stamp=row.timestamp,
+        reading=reading,
+    )
     column = tables.tickets.c
     query = select(column.granted_to).where(column.run_id == row.run_id, column.action == "GRANT")
     agent = connection.scalar(query.limit(1))
-    if good and agent is not None:
+    if row.status != "failed" and agent is not None:
         additions.add(tables.wallet, {"agent": agent, "leaf": row.leaf, "tokens": 1})

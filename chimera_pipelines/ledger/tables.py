@@ -79,6 +79,8 @@ checkpoints = Table(
     Column("timestamp", Text, nullable=False),
 )
 
+# Written by earlier versions, for which `observations` stands now; kept, so that the chain of their
+# ledgers holds.
 reputation = Table(
     "reputation",
     metadata,
@@ -96,6 +98,83 @@ wallet = Table(
     Column("agent", Text, nullable=False, index=True),
     Column("leaf", Text, nullable=False),
     Column("tokens", Integer, nullable=False),
+)
+
+# How long the attempt that a ticket ends took, phase by phase: History does not say it.
+phase_seconds = Table(
+    "phase_seconds",
+    metadata,
+    _id(),
+    Column("leaf", Text, nullable=False, index=True),
+    Column("head_kind", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("failed_phase", Text),
+    Column("deserialize", Float),
+    Column("embed", Float),
+    Column("propagate", Float),
+    Column("measure", Float),
+    Column("feedback", Float),
+    Column("waited", Float),
+)
+
+# What happens outside of tickets and is counted all the same: ledger/tallies.py names the kinds.
+tallies = Table(
+    "tallies",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False),
+    Column("labels", Text, nullable=False),
+    Column("value", BigInteger, nullable=False),
+    Column("timestamp", Text, nullable=False),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    _id(),
+    Column("document_id", Text, nullable=False, index=True),
+    Column("slug", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("timestamp", Text, nullable=False),
+)
+
+head_events = Table(
+    "head_events",
+    metadata,
+    _id(),
+    Column("head", Text, nullable=False, index=True),
+    Column("incarnation", Integer, nullable=False),
+    Column("agent", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("timestamp", Text, nullable=False),
+)
+
+observations = Table(
+    "observations",
+    metadata,
+    _id(),
+    Column("head", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("reference", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("timestamp", Text, nullable=False),
+    Column("work", Text),
+    Column("seconds", Float),
+    Column("code", Text),
+    Index("observations_by_head", "head", "id"),
+    Index("observations_by_reference", "reference"),
+)
+
+standings = Table(
+    "standings",
+    metadata,
+    _id(),
+    Column("head", Text, nullable=False),
+    Column("upto", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("timestamp", Text, nullable=False),
+    Index("standings_by_head", "head", "upto"),
 )
 
 chain = Table(

@@ -111,11 +111,9 @@ def test_tree_heads_are_kept(ledger):
     assert [head.size for head in ledger.tree_heads("urn:uuid:x")] == [1, 2, 5]
 
 
-def test_reputation_and_tokens_are_sums_over_tickets(ledger):
-    assert ledger.reputation("HEAD_1") == 0.5
+def test_tokens_are_sums_over_tickets(ledger):
     ledger.record([grant()])
     ledger.record([row("a"), row("b"), row("c", status="failed"), row("d", status="reused")])
-    assert ledger.reputation("HEAD_1") == 3 / 5
     assert ledger.tokens("user://local/ana") == 2
     assert ledger.tokens("user://local/eve") == 0
 
