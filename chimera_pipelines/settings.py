@@ -71,6 +71,13 @@ class Settings(BaseSettings):
     store_url: str | None = Field(
         default=None, description="fsspec URL of the content store; default blobs/ in home"
     )
+    tls_certificate: Path | None = Field(
+        default=None, description="certificate of this machine, for heads on others"
+    )
+    tls_key: Path | None = Field(default=None, description="its private key, mode 0600")
+    tls_authority: Path | None = Field(
+        default=None, description="certificate of the authority that all machines trust"
+    )
 
     @property
     def root(self) -> Path:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chimera_pipelines.cli import options, values
+from chimera_pipelines.cli import certificates, options, values
 from chimera_pipelines.cli.terminal import clean, opened
 from chimera_pipelines.errors import HeadUnavailableError, UsageError
 
@@ -19,6 +19,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
+app.add_typer(certificates.app, name="certificates")
 
 
 @app.command("list", epilog=options.example("chimera heads list --json"))
