@@ -22,7 +22,12 @@ from typing import Any, Generic, TypeVar
 from chimera_pipelines.errors import ChimeraError
 from chimera_pipelines.ledger.ledger import Ledger, RunRow, TicketRow, TreeHead
 from chimera_pipelines.lifecycle.journal_entries import Draft, ticket_row
-from chimera_pipelines.lifecycle.receipts import GrantReceipt, TicketFields, TicketReceipt
+from chimera_pipelines.lifecycle.receipts import (
+    GrantReceipt,
+    SignedTicket,
+    TicketFields,
+    TicketReceipt,
+)
 from chimera_pipelines.lifecycle.verdict import Verdict
 from chimera_pipelines.maml.history_file import ROTATE_BYTES, HistoryFile, LockedHistory
 from chimera_pipelines.maml.history_parts import is_writable, sidecar_path
@@ -108,13 +113,40 @@ class Journal:
         return receipt
 
     def ticket(self, fields: TicketFields) -> TicketReceipt:
-        """Sign an invocation with its head's key and append it durably.
+        """The receipt of `signed`."""
+        return self.signed(fields).receipt
+
+    def signed(
+        self, fields: TicketFields, guard: Callable[[], None] = lambda: None
+    ) -> SignedTicket:
+        """Sign an invocation with its head's key and append it durably, once.
+
+        Where a ticket stands already for the same run, kernel and inputs with a published output,
+        or for the same failed attempt, that one is given: a head that died between signing and
+        telling doubles nothing.
+
+        Args:
+            fields: what is signed.
+            guard: called under the lock of the History; what it raises keeps the ticket out.
 
         Raises:
             RefusedError: MAML808, no grant of its run covers it.
             HistoryError, UsageError: as `grant`.
         """
-        return self._submit(lambda draft: draft.ticket(fields))
+
+        def write(draft: Draft) -> SignedTicket:
+            guard()
+            return draft.ticket(fields)
+
+        return self._submit(write)
+
+    def tickets(self, run_id: str, kernel: str) -> tuple[SignedTicket, ...]:
+        """What stands of a kernel in a run, oldest first.
+
+        Raises:
+            HistoryError, UsageError: as `grant`.
+        """
+        return self._submit(lambda draft: draft.tickets(run_id, kernel))
 
     def note(self, action: str, text: str) -> None:
         """Append a note.

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from chimera_pipelines.digest import sha256
 from chimera_pipelines.errors import HistoryError, RefusedError, SettingsError, UsageError
 from chimera_pipelines.ledger.ledger import TicketRow
-from chimera_pipelines.lifecycle.receipts import GrantReceipt, TicketFields, TicketReceipt
+from chimera_pipelines.lifecycle import standing
+from chimera_pipelines.lifecycle.receipts import GrantReceipt, SignedTicket, TicketFields
 from chimera_pipelines.maml.history import parse_entries
 from chimera_pipelines.maml.history_entry import (
     Entry,
@@ -110,12 +111,19 @@ class Draft:
             entry.fields["expires"],
         )
 
-    def ticket(self, asked: TicketFields) -> TicketReceipt:
-        """Add the ticket of an invocation.
+    def tickets(self, run_id: str, kernel: str) -> tuple[SignedTicket, ...]:
+        """The tickets of a kernel in a run that stand for the present text, oldest first."""
+        return standing.tickets(self.verifier, run_id, kernel)
+
+    def ticket(self, asked: TicketFields) -> SignedTicket:
+        """Add the ticket of an invocation, or give the one that stands for it already.
 
         Raises:
             RefusedError: MAML808, no grant of its run covers it.
         """
+        stands = standing.find(self.verifier, asked)
+        if stands is not None:
+            return stands
         signer = self._signer(head_holder(self.gateway, asked.head))
         now = self.now_ns()
         if not any(self._covers(grant, asked, now) for grant in self._grants(asked)):
@@ -135,13 +143,7 @@ class Draft:
         }
         self.invocations[len(self.entries)] = asked
         entry = self._sign("TICKET", fields, signer, now)
-        return TicketReceipt(
-            int(entry.fields["seq"]),
-            signer.key_id,
-            self.root,
-            entry.timestamp or "",
-            sha256(entry.signature or b""),
-        )
+        return standing.signed(entry, self.root)
 
     def _grants(self, asked: TicketFields) -> Sequence[HistoryEntry]:
         return self.verifier.grants.get(asked.run_id, ())

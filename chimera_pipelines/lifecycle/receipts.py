@@ -14,6 +14,7 @@ class TicketFields:
         cuda_ns: CUDA-event time, None when no CUDA kernel ran.
         input_digest, output_digest: `in` and `out` of MAML.md §8.
         head_kind, partition, sandbox: for the ledger; the line does not carry them.
+        attempt: which one it is of; a failed attempt is signed once. None: always sign.
     """
 
     run_id: str
@@ -26,6 +27,7 @@ class TicketFields:
     output_digest: str
     partition: str | None = None
     sandbox: str | None = None
+    attempt: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,23 @@ class TicketReceipt:
     root: str
     timestamp: str
     signature_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedTicket:
+    """A TICKET of a History: new, or the one that stood already for the same invocation.
+
+    Attributes:
+        output_digest: `out` of the ticket; not what was asked for, when another one stood.
+    """
+
+    receipt: TicketReceipt
+    kernel: str
+    status: str
+    head: str
+    cuda_ns: int | None
+    input_digest: str
+    output_digest: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,7 @@ class Verifier:
         current: the only key that may sign for a holder, where a KEY entry said so.
         last_time_ns: time of the entry above.
         used: keys with which entries of a holder passed.
+        roots: tree head with a TICKET as last entry, by the ticket's number.
     """
 
     document_id: str
@@ -105,6 +106,7 @@ class Verifier:
     grants: dict[str, list[HistoryEntry]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     judged: list[Judged] = field(default_factory=list)
+    roots: dict[int, str] = field(default_factory=dict)
     last_time_ns: int | None = None
     _places: list[tuple[int, int]] = field(default_factory=list)
 
@@ -123,11 +125,17 @@ class Verifier:
             self.tree = _from_edge(entry)
         if self.tree is not None:
             self.tree.append(entry.raw)
+            if entry.action == "TICKET":
+                self.roots[self.number] = merkle.written(self.tree.root)
         self._places.append((self.number, entry.line))
         self.number += 1
 
-    def _judge(self, entry: HistoryEntry) -> tuple[str | None, str]:
-        """Steps 1 to 5: the code of the first that fails, and why; None when all hold."""
+    def vouch(self, entry: HistoryEntry) -> tuple[str | None, str]:
+        """Steps 1 to 4 alone, for an entry that is the next: who signed it, and its place.
+
+        Changes nothing, so that single entries can be judged on top of a tree whose leaves were
+        only hashed (lifecycle/replay.py). Returns what the first step that fails says.
+        """
         # 1. Parse: the entry is of the grammar (maml/history.py).
         if entry.problem is not None:
             return "MAML801", entry.problem
@@ -140,9 +148,17 @@ class Verifier:
             return "MAML802", f"signature of {key.holder} does not fit the line"
         # 4. seq and prev against the tree of all entries above, as they stand.
         reason = self._chain(entry)
-        if reason:
-            return "MAML803", reason
+        return ("MAML803", reason) if reason else (None, "")
+
+    def _judge(self, entry: HistoryEntry) -> tuple[str | None, str]:
+        """Steps 1 to 5: the code of the first that fails, and why; None when all hold."""
+        code, message = self.vouch(entry)
+        if code is not None:
+            return code, message
         # 5. A TICKET needs an earlier GRANT that passed and covers it.
+        key, _ = self._key(entry)
+        if key is None:
+            raise AssertionError("step 2 found a key")
         if entry.action == "TICKET" and not self._granted(entry, key):
             return "MAML808", self._why_not_granted(entry)
         self._accept(entry, key)

@@ -274,7 +274,7 @@ def test_verified_bytes_are_not_verified_again(place, monkeypatch):
     monkeypatch.setattr(providers, "verify", lambda *args: (calls.append(1), checked(*args))[1])
     journal.ticket(fields(9))
     assert len(calls) == 1
-    place.journal().ticket(fields(9))
+    place.journal().ticket(fields(11))
     assert len(calls) == 1 + 7 + 1
     journal.ticket(fields(10))
     assert len(calls) == 9 + 2
@@ -335,8 +335,8 @@ def test_history_rotates_between_runs(place, monkeypatch):
     runs = [RUN[:-1] + letter for letter in "ABCDE"]
     for run in runs:
         journal.grant(run, ANA, ["HEAD_1"], 1)
-        journal.ticket(fields(run=run))
-        journal.ticket(fields(run=run))
+        journal.ticket(fields(1, run=run))
+        journal.ticket(fields(2, run=run))
         journal.finish(run, "ok")
     archives = sorted(path.name for path in place.document.parent.glob("*.history-*.md"))
     assert archives == [f"h2_vqe.history-{n}.md" for n in range(1, len(archives) + 1)]
@@ -440,7 +440,7 @@ def _full(_handle: int) -> None:
 
 
 WRITER = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 from chimera_pipelines.ledger.ledger import Ledger
 from chimera_pipelines.lifecycle.journal import Journal
@@ -455,8 +455,8 @@ journal = Journal(
 )
 journal.grant(given["run"], "user://local/ana", ["HEAD_1"], 1)
 for n in range(given["count"]):
-    zero = "sha256:" + "0" * 64
-    journal.ticket(TicketFields(given["run"], "vqe", "ok", "HEAD_1", "quantum", None, zero, zero))
+    new, zero = f"sha256:{os.getpid():032x}{n:032x}", "sha256:" + "0" * 64
+    journal.ticket(TicketFields(given["run"], "vqe", "ok", "HEAD_1", "quantum", None, new, zero))
     print(n, flush=True)
 """
 
@@ -476,6 +476,34 @@ def writer(place: Place, run: str, count: int) -> subprocess.Popen[str]:
     )
 
 
+def test_what_is_signed_is_not_signed_again_by_another_process(place):
+    first = place.journal()
+    first.grant(RUN, ANA, ["HEAD_1", "HEAD_2"], 1)
+    stands = first.signed(fields(1))
+    other = place.journal().signed(
+        replace(fields(1, head="HEAD_2"), output_digest="sha256:" + "2" * 64)
+    )
+    assert other == stands
+    assert other.output_digest == fields(1).output_digest
+    assert place.journal().ticket(fields(1, status="reused")) == stands.receipt
+    assert place.journal().tickets(RUN, "vqe") == (stands,)
+    assert place.journal().tickets(RUN, "other") == ()
+    assert place.actions() == ["GRANT", "TICKET"]
+
+
+def test_a_fenced_head_gets_no_ticket(place):
+    journal = place.journal()
+    journal.grant(RUN, ANA, ["HEAD_1"], 1)
+
+    def fenced() -> None:
+        raise RefusedError("CHIM761", "fenced")
+
+    with pytest.raises(RefusedError, match="fenced"):
+        journal.signed(fields(), fenced)
+    assert place.actions() == ["GRANT"]
+    assert journal.ticket(fields()).seq == 1
+
+
 def test_two_processes_sign_one_history(place):
     running = [writer(place, run, 12) for run in (RUN, OTHER_RUN)]
     for process in running:
@@ -488,7 +516,7 @@ def test_two_processes_sign_one_history(place):
 
 
 def test_a_process_killed_while_it_signs_leaves_a_history_that_verifies(place):
-    for delay in (0.0, 0.013, 0.029, 0.041):
+    for n, delay in enumerate((0.0, 0.013, 0.029, 0.041)):
         running = writer(place, RUN, 10_000)
         assert running.stdout.readline() == "0\n"
         time.sleep(delay)
@@ -497,7 +525,7 @@ def test_a_process_killed_while_it_signs_leaves_a_history_that_verifies(place):
         before = place.verify()
         assert before.problems == ()
         assert before.tickets >= said
-        place.journal().ticket(fields())
+        place.journal().ticket(fields(n))
         assert place.verify().tickets == before.tickets + 1
         place.ledger.verify_chain()
 

@@ -33,14 +33,14 @@ def draft(keys: KeyStore) -> Draft:
     return Draft(Verifier(ID, DOC, keys.ring()), keys, GATEWAY)
 
 
-def asked(head: str = "HEAD_1", cuda_ns: int | None = None) -> TicketFields:
+def asked(head: str = "HEAD_1", cuda_ns: int | None = None, kernel: str = "vqe") -> TicketFields:
     zero = "sha256:" + "0" * 64
-    return TicketFields(RUN, "vqe", "ok", head, "quantum", cuda_ns, zero, zero, "0.7", "landlock")
+    return TicketFields(RUN, kernel, "ok", head, "quantum", cuda_ns, zero, zero, "0.7", "landlock")
 
 
 def test_a_grant_and_its_tickets_verify_as_they_will_stand(draft: Draft, keys: KeyStore) -> None:
     receipt = draft.grant(RUN, ANA, ["HEAD_3", "HEAD_1"], 1)
-    tickets = [draft.ticket(asked()), draft.ticket(asked("HEAD_3", 12))]
+    tickets = [draft.ticket(one).receipt for one in (asked(), asked("HEAD_3", 12, "report"))]
     draft.note("NOTE", "done")
     entries = parse_entries(b"".join(draft.raw))
     assert [entry.action for entry in entries] == ["GRANT", "TICKET", "TICKET", "NOTE"]
