@@ -72,11 +72,16 @@ def parse_history(data: bytes | str) -> tuple[Entry, ...]:
 
 def parse_tail(tail: bytes, first_line: int) -> tuple[Entry, ...]:
     """The entries below a heading; a blank line above the first and any at the end are allowed."""
+    return tuple(read_entry(at, *cut) for at, cut in enumerate(cut_tail(tail, first_line)))
+
+
+def cut_tail(tail: bytes, first_line: int) -> Iterator[tuple[int, bytes]]:
+    """The entries below a heading, not read: line number and exact bytes of each."""
     if tail.endswith(b"\n\n"):
         tail = tail.rstrip(b"\n") + b"\n"
     if tail.startswith(b"\n"):
         tail, first_line = tail[1:], first_line + 1
-    return parse_entries(tail, first_line)
+    yield from _cut(tail, first_line)
 
 
 def parse_entries(data: bytes, first_line: int = 1) -> tuple[Entry, ...]:
