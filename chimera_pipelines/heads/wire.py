@@ -2,23 +2,22 @@
 
 Addresses are "unix:NAME", a socket in the agent's directory, or "tcp:HOST:PORT". Unix sockets are
 bound and connected through /proc/self/fd, because their paths may have 107 bytes only; the peer's
-user id must be ours, whoever may reach the folder.
+user id must be ours, whoever may reach the folder. TCP is spoken under mutual TLS alone: `tls.py`.
 """
 
 from __future__ import annotations
 
 import os
 import socket
-import ssl
 import struct
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
-from chimera_pipelines.errors import HeadUnavailableError, UsageError
+from chimera_pipelines.errors import HeadUnavailableError, SettingsError, UsageError
 from chimera_pipelines.heads.frames import (
     HEADER_BYTES,
     Bytes,
@@ -28,6 +27,8 @@ from chimera_pipelines.heads.frames import (
     Message,
     WireError,
 )
+from chimera_pipelines.heads.secure_socket import SecureSocket
+from chimera_pipelines.heads.tls import Tls
 
 __all__ = ["Bytes", "Connection", "Listener", "Message", "WireError", "accept", "connect"]
 
@@ -35,12 +36,14 @@ BACKLOG = 64
 HANDSHAKE_S = 5.0
 _UCRED = struct.Struct("3i")
 _MOST_PARTS = 512  # IOV_MAX is 1024
+_ONE_RECORD = 1 << 14
+_Socket: TypeAlias = socket.socket | SecureSocket
 
 
 class Connection:
     """Frames to and from one peer. `send` may be called from any thread, `receive` from one."""
 
-    def __init__(self, sock: socket.socket, keys: tuple[bytes, bytes]) -> None:
+    def __init__(self, sock: _Socket, keys: tuple[bytes, bytes]) -> None:
         self._socket = sock
         self._writer = FrameWriter(keys[0])
         self._reader = FrameReader(keys[1])
@@ -76,7 +79,7 @@ class Connection:
     def hang_up(self) -> None:
         """End the connection; a thread that reads it gets EOFError (`close` would not do that)."""
         with suppress(OSError):
-            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Let go of the socket, when no other thread reads it."""
@@ -140,7 +143,7 @@ def connect(
     *,
     directory: Path,
     timeout_s: float = HANDSHAKE_S,
-    tls: ssl.SSLContext | None = None,
+    tls: Tls | None = None,
 ) -> Connection:
     """A connection to an agent or head, hands shaken.
 
@@ -149,6 +152,8 @@ def connect(
         EOFError: it hung up.
         WireError: CHIM712 another version; CHIM713 it does not know the secret.
         UsageError: CHIM711, the socket belongs to another user.
+        PeerRefusedError: CHIM751 to CHIM755, one side refuses the other's certificate.
+        SettingsError: CHIM750, a tcp address without certificates.
     """
     kind, name, port = _parsed(address)
     if kind == "unix":
@@ -164,24 +169,32 @@ def connect(
         else:
             sock.connect((name, port))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if tls is not None:
-                sock = tls.wrap_socket(sock, server_hostname=name)
+            return _shaken(_secure(sock, tls), Handshake(secret, server=False))
         return _shaken(sock, Handshake(secret, server=False))
     except BaseException:
         sock.close()
         raise
 
 
-def accept(sock: socket.socket, secret: bytes, *, timeout_s: float = HANDSHAKE_S) -> Connection:
+def accept(
+    sock: socket.socket,
+    secret: bytes,
+    *,
+    timeout_s: float = HANDSHAKE_S,
+    tls: Tls | None = None,
+) -> Connection:
     """The server's side of `connect`, on a socket from `Listener.accept`.
 
     Raises:
-        OSError, EOFError, WireError, UsageError: as `connect`; the socket is closed then.
+        OSError, EOFError, ChimeraError: as `connect`; the socket is closed then.
     """
     try:
         sock.settimeout(timeout_s)
         if sock.family == socket.AF_UNIX:
             check_peer(sock)
+        else:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return _shaken(_secure(sock, tls), Handshake(secret, server=True))
         return _shaken(sock, Handshake(secret, server=True))
     except BaseException:
         sock.close()
@@ -204,7 +217,17 @@ def check_peer(sock: socket.socket) -> None:
         )
 
 
-def _shaken(sock: socket.socket, hands: Handshake) -> Connection:
+def _secure(sock: socket.socket, tls: Tls | None) -> SecureSocket:
+    if tls is None:
+        raise SettingsError(
+            "CHIM750",
+            "heads are called over tcp and no certificates are set",
+            hint="set CHIMERA_TLS_CERTIFICATE, CHIMERA_TLS_KEY and CHIMERA_TLS_AUTHORITY",
+        )
+    return tls.secure(sock)
+
+
+def _shaken(sock: _Socket, hands: Handshake) -> Connection:
     greeting = hands.begin()
     if greeting:
         sock.sendall(greeting)
@@ -216,9 +239,10 @@ def _shaken(sock: socket.socket, hands: Handshake) -> Connection:
     return Connection(sock, hands.keys())
 
 
-def _send_all(sock: socket.socket, parts: Sequence[Bytes]) -> None:
-    if isinstance(sock, ssl.SSLSocket):
-        for part in parts:
+def _send_all(sock: _Socket, parts: Sequence[Bytes]) -> None:
+    if isinstance(sock, SecureSocket):
+        small = sum(memoryview(part).nbytes for part in parts) < _ONE_RECORD
+        for part in [b"".join(parts)] if small else parts:
             sock.sendall(part)
         return
     left = [memoryview(part) for part in parts]
@@ -231,7 +255,7 @@ def _send_all(sock: socket.socket, parts: Sequence[Bytes]) -> None:
             left[0] = left[0][sent:]
 
 
-def _receive(sock: socket.socket, size: int) -> bytearray:
+def _receive(sock: _Socket, size: int) -> bytearray:
     data = bytearray(size)
     view = memoryview(data)
     done = 0

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from chimera_pipelines.errors import ChimeraError, SettingsError
-from chimera_pipelines.heads import certificates
+from chimera_pipelines.heads import certificates, wire
 from chimera_pipelines.heads.tls import PeerRefusedError, Tls, TlsFiles
 from tests.heads.certified import GATEWAY, authority, files
 
@@ -198,3 +198,63 @@ def test_files_that_cannot_be_used_are_named(
 
 def test_the_errors_are_those_of_a_head_that_is_not_there() -> None:
     assert PeerRefusedError("CHIM751", "x").exit_code == 6
+
+
+def _over_tcp(
+    tmp_path: Path, head: Tls | None, client: Tls | None, *, theirs: bytes = b"s" * 32
+) -> tuple[list[wire.Message], BaseException | None, BaseException | None]:
+    """Frames that a head gets and gives back over the wire, and what both sides raise."""
+    listener = wire.Listener("tcp:127.0.0.1:0", directory=tmp_path)
+    back: list[wire.Message] = []
+    raised: list[BaseException] = []
+
+    def serve() -> None:
+        try:
+            with wire.accept(listener.accept(), b"s" * 32, timeout_s=5, tls=head) as one:
+                one.settimeout(30)
+                message = one.receive()
+                one.send({"again": message.frame}, message.buffers)
+        except (ChimeraError, OSError, EOFError) as error:
+            raised.append(error)
+
+    thread = Thread(target=serve)
+    thread.start()
+    caught: BaseException | None = None
+    try:
+        with wire.connect(
+            listener.address, theirs, directory=tmp_path, timeout_s=5, tls=client
+        ) as one:
+            one.settimeout(30)
+            one.send({"n": 1}, [b"small", bytes(3 << 20)])
+            back.append(one.receive())
+    except (ChimeraError, OSError, EOFError) as error:
+        caught = error
+    thread.join(30)
+    listener.close()
+    return back, raised[0] if raised else None, caught
+
+
+def test_frames_and_buffers_cross_tcp(tmp_path: Path) -> None:
+    folder = authority(tmp_path / "tls", "node-a")
+    head = Tls.of_head(files(folder, "node-a"), GATEWAY)
+    client = Tls.of_client(files(folder, "client"), GATEWAY, "HEAD_1")
+    back, at_head, at_client = _over_tcp(tmp_path, head, client)
+    assert (at_head, at_client) == (None, None)
+    assert back[0].frame == {"again": {"n": 1}}
+    assert [bytes(buffer[:5]) for buffer in back[0].buffers] == [b"small", bytes(5)]
+    assert [len(buffer) for buffer in back[0].buffers] == [5, 3 << 20]
+
+
+def test_a_certificate_does_not_stand_in_for_the_secret(tmp_path: Path) -> None:
+    folder = authority(tmp_path / "tls", "node-a")
+    head = Tls.of_head(files(folder, "node-a"), GATEWAY)
+    client = Tls.of_client(files(folder, "client"), GATEWAY, "HEAD_1")
+    back, at_head, _ = _over_tcp(tmp_path, head, client, theirs=b"x" * 32)
+    assert back == []
+    assert isinstance(at_head, wire.WireError)
+    assert at_head.code == "CHIM713"
+
+
+def test_tcp_without_certificates_is_refused(tmp_path: Path) -> None:
+    _, at_head, at_client = _over_tcp(tmp_path, None, None)
+    assert getattr(at_head, "code", None) == getattr(at_client, "code", None) == "CHIM750"
