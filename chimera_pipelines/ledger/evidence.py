@@ -185,15 +185,17 @@ def observations(
 
 
 def standing(connection: Connection, head: str) -> StandingRow | None:
-    """The standing of a head that covers most."""
+    """The standing of a head that was written last."""
     column = tables.standings.c
     query = select(tables.standings).where(column.head == head)
-    row = connection.execute(query.order_by(column.upto.desc()).limit(1)).first()
+    row = connection.execute(query.order_by(column.id.desc()).limit(1)).first()
     return None if row is None else StandingRow(row.head, row.upto, json.loads(row.state))
 
 
-def add_standing(additions: chain.Additions, row: StandingRow) -> None:
-    """Record a standing."""
+def add_standing(connection: Connection, additions: chain.Additions, row: StandingRow) -> None:
+    """Record a standing, unless another reader was faster."""
+    if standing(connection, row.head) == row:
+        return
     values = {
         "head": row.head,
         "upto": row.upto,

@@ -17,6 +17,7 @@ from chimera_pipelines.ledger import chain, evidence, tables
 from chimera_pipelines.ledger.connection import Connections
 from chimera_pipelines.ledger.evidence import HeadEvent, Observation, StandingRow
 from chimera_pipelines.ledger.readings import Reading
+from chimera_pipelines.ledger.tallies import labels_text
 from chimera_pipelines.timestamps import timestamp
 
 
@@ -113,6 +114,8 @@ class Ledger:
                 for row in new:
                     additions.add(tables.tickets, asdict(row))
                     _reward(connection, additions, row, measured.get(row.leaf))
+                    if row.leaf in measured:
+                        _measure(additions, row, measured[row.leaf])
                 if head is not None:
                     _add_head(connection, additions, head)
         return len(new)
@@ -195,20 +198,24 @@ class Ledger:
             rows = connection.execute(query).all()
         return tuple(RunRow(**_values(RunRow, row)) for row in rows)
 
-    def record_checkpoint(
-        self, content_id: str, *, document_id: str, kernel: str, run_id: str, size: int, shares: int
-    ) -> None:
-        """Record a checkpoint; `size` in bytes."""
+    def tally(self, name: str, value: int, **labels: str) -> None:
+        """Count something that no ticket tells of.
+
+        Args:
+            name: a key of `tallies.TALLIES`.
+            value: how much is added.
+            labels: exactly those of that counter.
+
+        Raises:
+            ValueError: there is no such counter, or it has other labels.
+        """
         values = {
-            "content_id": content_id,
-            "document_id": document_id,
-            "kernel": kernel,
-            "run_id": run_id,
-            "bytes": size,
-            "shares": shares,
+            "name": name,
+            "labels": labels_text(name, labels),
+            "value": value,
             "timestamp": timestamp(time.time_ns()),
         }
-        self._add(tables.checkpoints, values)
+        self._add(tables.tallies, values)
 
     def _add(self, table: Table, values: dict[str, Any]) -> None:
         with self._connections.writing() as connection, chain.adding(connection) as additions:
@@ -266,7 +273,7 @@ class Ledger:
     def record_standing(self, row: StandingRow) -> None:
         """Record a sum over a head's observations."""
         with self._connections.writing() as connection, chain.adding(connection) as additions:
-            evidence.add_standing(additions, row)
+            evidence.add_standing(connection, additions, row)
 
     def tokens(self, agent: str) -> int:
         """Tokens that an agent earned by valid tickets."""
@@ -297,6 +304,21 @@ def _add_head(connection: Connection, additions: chain.Additions, head: TreeHead
     if last is None or (last.size, last.root) != (head.size, head.root):
         stamp = head.timestamp or timestamp(time.time_ns())
         additions.add(tables.tree_heads, {**asdict(head), "timestamp": stamp})
+
+
+def _measure(additions: chain.Additions, row: TicketRow, reading: Reading) -> None:
+    additions.add(tables.phase_seconds, reading.values())
+    if reading.checkpoint is not None:
+        values = {
+            "content_id": reading.checkpoint.content_id,
+            "document_id": row.document_id,
+            "kernel": row.kernel,
+            "run_id": row.run_id,
+            "bytes": reading.checkpoint.size,
+            "shares": reading.checkpoint.shares,
+            "timestamp": row.timestamp,
+        }
+        additions.add(tables.checkpoints, values)
 
 
 def _reward(

@@ -174,7 +174,7 @@ standings = Table(
     Column("upto", Integer, nullable=False),
     Column("state", Text, nullable=False),
     Column("timestamp", Text, nullable=False),
-    Index("standings_by_head", "head", "upto"),
+    Index("standings_by_head", "head", "id"),
 )
 
 chain = Table(

@@ -8,6 +8,7 @@ import pytest
 
 from chimera_pipelines.errors import HistoryError, SettingsError
 from chimera_pipelines.ledger.ledger import Ledger, RunRow, TicketRow, TreeHead
+from chimera_pipelines.ledger.readings import Reading, Stored
 
 RUN = "01K1Z6S8Q4T9X2R7B3M5N6P8VA"
 
@@ -118,17 +119,37 @@ def test_tokens_are_sums_over_tickets(ledger):
     assert ledger.tokens("user://local/eve") == 0
 
 
-def test_run_states_and_checkpoints(ledger):
+def test_run_states(ledger):
     states = [
         RunRow(RUN, "urn:uuid:x", status, "2026-08-01T09:00:00Z") for status in ("started", "ok")
     ]
     for state in states:
         ledger.record_run(state)
     assert ledger.run_states(RUN) == tuple(states)
-    ledger.record_checkpoint(
-        "sha256:c", document_id="urn:uuid:x", kernel="bell", run_id=RUN, size=4096, shares=4
-    )
-    assert ledger.verify_chain() == 3
+    assert ledger.verify_chain() == 2
+
+
+def test_what_was_measured_is_recorded_with_its_ticket_and_once(ledger):
+    reading = Reading("a", "quantum", "ok", {"embed": 0.1}, checkpoint=Stored("sha256:c", 4096, 4))
+    assert ledger.record([row("a")], readings=[reading]) == 1
+    rows = ledger.verify_chain()
+    assert ledger.record([row("a")], readings=[reading]) == 0
+    assert ledger.verify_chain() == rows
+
+
+def test_a_tally_has_a_known_name_and_its_own_labels(ledger):
+    ledger.tally("ticket_verifications", 3, result="ok")
+    ledger.tally("ledger_mismatches", 1)
+    assert ledger.verify_chain() == 2
+    for name, labels in (
+        ("tickets", {}),
+        ("ledger_mismatches", {"result": "ok"}),
+        ("ticket_verifications", {}),
+        ("ticket_verifications", {"result": "a b"}),
+        ("ticket_verifications", {"result": "x" * 41}),
+    ):
+        with pytest.raises(ValueError, match=r"counter|label"):
+            ledger.tally(name, 1, **labels)
 
 
 @pytest.mark.parametrize(
