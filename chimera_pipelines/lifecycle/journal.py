@@ -21,6 +21,7 @@ from typing import Any, Generic, TypeVar
 
 from chimera_pipelines.errors import ChimeraError
 from chimera_pipelines.ledger.ledger import Ledger, RunRow, TicketRow, TreeHead
+from chimera_pipelines.ledger.readings import Reading
 from chimera_pipelines.lifecycle.journal_entries import Draft, ticket_row
 from chimera_pipelines.lifecycle.receipts import (
     GrantReceipt,
@@ -92,6 +93,7 @@ class Journal:
         self._verdict = Verdict(document_path, document_id, doc_digest, keys.ring)
         self._history: HistoryFile | None = None
         self._unrecorded: list[TicketRow] = []
+        self._readings: list[Reading] = []
 
     def grant(self, run_id: str, by: str, heads: Sequence[str], hours: float) -> GrantReceipt:
         """The run's GRANT: the one that stands, else a new one, durably appended.
@@ -109,6 +111,7 @@ class Journal:
         fresh = not self._ledger.granted(run_id)
         receipt = self._submit(lambda draft: draft.grant(run_id, by, heads, hours), run_id)
         if fresh:
+            self._ledger.record_document(self.document_id, self._slug, str(self.path.absolute()))
             self._record_run(run_id, "started", by)
         return receipt
 
@@ -228,6 +231,7 @@ class Journal:
         (history.restart if archived else history.append)(draft.raw)
         self._verdict.remember(history, draft.verifier)
         self._unrecorded += rows
+        self._readings += draft.readings()
         try:
             self._record_entries(head)
         except ChimeraError as error:
@@ -237,8 +241,8 @@ class Journal:
     def _record_entries(self, head: TreeHead | None) -> None:
         """Tell the ledger of what the file has since it last took something."""
         if self._unrecorded or head is not None:
-            self._ledger.record(self._unrecorded, head)
-            self._unrecorded = []
+            self._ledger.record(self._unrecorded, head, self._readings)
+            self._unrecorded, self._readings = [], []
 
     def _file(self, *, claim: bool = False) -> HistoryFile:
         """The History as it may be written now: the one of last time, which knows its bytes."""

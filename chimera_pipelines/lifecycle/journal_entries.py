@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from chimera_pipelines.digest import sha256
 from chimera_pipelines.errors import HistoryError, RefusedError, SettingsError, UsageError
 from chimera_pipelines.ledger.ledger import TicketRow
+from chimera_pipelines.ledger.readings import Reading
 from chimera_pipelines.lifecycle import standing
 from chimera_pipelines.lifecycle.receipts import GrantReceipt, SignedTicket, TicketFields
 from chimera_pipelines.maml.history import parse_entries
@@ -141,8 +142,8 @@ class Draft:
             "in": asked.input_digest,
             "out": asked.output_digest,
         }
-        self.invocations[len(self.entries)] = asked
         entry = self._sign("TICKET", fields, signer, now)
+        self.invocations[len(self.entries) - 1] = asked
         return standing.signed(entry, self.root)
 
     def _grants(self, asked: TicketFields) -> Sequence[HistoryEntry]:
@@ -241,6 +242,14 @@ class Draft:
             ticket_row(entry, self.verifier.document_id, slug, self.invocations.get(at))
             for at, entry in enumerate(self.entries)
             if entry.signature is not None
+        ]
+
+    def readings(self) -> list[Reading]:
+        """What was measured of the attempts that the new tickets end."""
+        return [
+            replace(asked.reading, leaf=sha256(self.entries[at].raw))
+            for at, asked in self.invocations.items()
+            if asked.reading is not None
         ]
 
 

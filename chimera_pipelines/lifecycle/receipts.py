@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chimera_pipelines.ledger.readings import Reading
+
 
 @dataclass(frozen=True, slots=True)
 class TicketFields:
@@ -15,6 +17,7 @@ class TicketFields:
         input_digest, output_digest: `in` and `out` of MAML.md §8.
         head_kind, partition, sandbox: for the ledger; the line does not carry them.
         attempt: which one it is of; a failed attempt is signed once. None: always sign.
+        reading: what was measured of the attempt, for the ledger; its leaf is not known yet.
     """
 
     run_id: str
@@ -28,6 +31,7 @@ class TicketFields:
     partition: str | None = None
     sandbox: str | None = None
     attempt: int | None = None
+    reading: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True)
