@@ -223,19 +223,22 @@ class Ledger:
 
     def record_document(self, document_id: str, slug: str, path: str) -> None:
         """Record where a document lies, unless it is known to lie there."""
-        column = tables.documents.c
-        query = select(column.path).where(column.document_id == document_id)
-        with self._connections.writing() as connection, chain.adding(connection) as additions:
-            known = connection.scalar(query.order_by(column.id.desc()).limit(1))
-            if known != path:
-                stamp = timestamp(time.time_ns())
-                values = {"document_id": document_id, "slug": slug, "path": path}
-                additions.add(tables.documents, {**values, "timestamp": stamp})
+        if self.document_path(document_id, slug) == path:
+            return
+        values = {"document_id": document_id, "slug": slug, "path": path}
+        self._add(tables.documents, {**values, "timestamp": timestamp(time.time_ns())})
 
-    def document_path(self, document_id: str) -> str | None:
-        """Where a document was last seen; None when nobody told."""
+    def document_path(self, document_id: str, slug: str | None = None) -> str | None:
+        """Where a document was last seen; None when nobody told.
+
+        Args:
+            document_id: its `id`.
+            slug: of its file name: copies under other names have the same id.
+        """
         column = tables.documents.c
         query = select(column.path).where(column.document_id == document_id)
+        if slug is not None:
+            query = query.where(column.slug == slug)
         with self._connections.reading() as connection:
             found: str | None = connection.scalar(query.order_by(column.id.desc()).limit(1))
         return found
