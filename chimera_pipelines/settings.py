@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     head_memory_bytes: int | None = Field(
         default=None, gt=0, description="register bank of one head; default two fifths of memory"
     )
+    critical_reputation: float = Field(
+        default=0.5, ge=0, lt=1, description="reputation that a critical kernel's head must exceed"
+    )
     prometheus_url: str | None = Field(
         default=None, description="Prometheus server that the router asks; default the ledger"
     )
@@ -77,6 +80,9 @@ class Settings(BaseSettings):
     tls_key: Path | None = Field(default=None, description="its private key, mode 0600")
     tls_authority: Path | None = Field(
         default=None, description="certificate of the authority that all machines trust"
+    )
+    kubernetes_gpu: str | None = Field(
+        default=None, description="resource of a propagation's pod, such as nvidia.com/gpu"
     )
 
     @property

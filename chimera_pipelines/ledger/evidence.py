@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, Select, select
 
 from chimera_pipelines.digest import JSONValue, canonical
 from chimera_pipelines.ledger import chain, tables
@@ -162,26 +162,38 @@ def observations(
 ) -> tuple[Observation, ...]:
     """A head's observations after the one with that id, oldest first."""
     column = tables.observations.c
-    query = (
-        select(tables.observations)
-        .where(column.head == head, column.id > after)
-        .order_by(column.id)
-        .limit(limit)
-    )
-    return tuple(
-        Observation(
-            row.id,
-            row.head,
-            row.source,
-            row.reference,
-            row.status,
-            row.timestamp,
-            row.work,
-            row.seconds,
-            row.code,
-        )
-        for row in connection.execute(query)
-    )
+    query = select(tables.observations).where(column.head == head, column.id > after)
+    return _observations(connection, query.order_by(column.id).limit(limit))
+
+
+def latest_observations(connection: Connection, head: str, limit: int) -> tuple[Observation, ...]:
+    """A head's latest observations, newest first."""
+    column = tables.observations.c
+    query = select(tables.observations).where(column.head == head)
+    return _observations(connection, query.order_by(column.id.desc()).limit(limit))
+
+
+def _observations(connection: Connection, query: Select[Any]) -> tuple[Observation, ...]:
+    names = [one.name for one in fields(Observation)]
+    rows = connection.execute(query)
+    return tuple(Observation(*(getattr(row, name) for name in names)) for row in rows)
+
+
+def blame(observation: Observation) -> float:
+    """How much of it was the head's fault, 0 … 1.
+
+    An event always was. A failed ticket was when its error is one of heads, stores or devices
+    (CHIM5xx, CHIM7xx). MAML902 and MAML903 (limits, crashes) are those that another attempt may
+    pass: half a fault, as is an error that nobody named. Every other error is the document's.
+    """
+    if observation.source == "event":
+        return 1.0
+    if observation.status != "failed":
+        return 0.0
+    code = observation.code
+    if code is not None and code.startswith(("CHIM5", "CHIM7")):
+        return 1.0
+    return 0.5 if code in {None, "MAML902", "MAML903"} else 0.0
 
 
 def standing(connection: Connection, head: str) -> StandingRow | None:

@@ -268,6 +268,11 @@ class Ledger:
         with self._connections.reading() as connection:
             return evidence.observations(connection, head, after, limit)
 
+    def latest_observations(self, head: str, limit: int) -> tuple[Observation, ...]:
+        """What was last observed of a head, newest first."""
+        with self._connections.reading() as connection:
+            return evidence.latest_observations(connection, head, limit)
+
     def standing(self, head: str) -> StandingRow | None:
         """The latest sum over a head's observations."""
         with self._connections.reading() as connection:

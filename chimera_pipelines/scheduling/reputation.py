@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from chimera_pipelines.ledger.evidence import Observation, StandingRow
+from chimera_pipelines.ledger.evidence import Observation, StandingRow, blame
 from chimera_pipelines.ledger.ledger import Ledger
 from chimera_pipelines.settings import HEAD_IDS
 from chimera_pipelines.timestamps import NS, instant
@@ -192,20 +192,13 @@ class Standing:
 
 
 def weigh(observation: Observation, *, slow: bool = False) -> Evidence:
-    """What an observation says.
-
-    A failed ticket is the head's fault when its error is one of heads, stores or devices (CHIM5xx,
-    CHIM7xx). MAML902 and MAML903 (limits, crashes) are those that another attempt may pass: half a
-    fault, as is an error that nobody named. Every other error is the document's.
-    """
-    if observation.source == "event":
-        return Evidence(0.0, 2.0 if observation.status in _FALSE else 1.0)
-    if observation.status != "failed":
-        return Evidence(0.5, 0.5) if slow else Evidence(1.0, 0.0)
-    code = observation.code
-    if code is not None and code.startswith(("CHIM5", "CHIM7")):
-        return Evidence(0.0, 1.0)
-    return Evidence(0.0, 0.5 if code in {None, "MAML902", "MAML903"} else 0.0)
+    """What an observation says; a slow good ticket half of both."""
+    fault = blame(observation)
+    if fault:
+        return Evidence(0.0, 2.0 if observation.status in _FALSE else fault)
+    if observation.status == "failed":
+        return Evidence(0.0, 0.0)
+    return Evidence(0.5, 0.5) if slow else Evidence(1.0, 0.0)
 
 
 def fold(standing: Standing, observations: Iterable[Observation]) -> Standing:

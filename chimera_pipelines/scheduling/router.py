@@ -38,6 +38,8 @@ PATIENCE_POOR = 3
 PATIENCE_POOR_S = 10.0
 # A head is poor for a job when another promises so many times more.
 _POOR = 3.0
+# A head that was away for the whole last hour may have been started by nobody.
+_LEAST = 0.1
 # Starting a process costs more than most steps: a head that runs already is preferred.
 _COLD = 0.25
 
@@ -243,7 +245,7 @@ class Router:
     def factor(self, head: str, job: Job) -> float:
         """What stands beside a head's reputation: speed, uptime and recent errors."""
         found = self.reputations[head]
-        return self.speed(head, job) * found.uptime * (1.0 - found.error_rate)
+        return self.speed(head, job) * max(_LEAST, found.uptime) * (1.0 - found.error_rate)
 
     def speed(self, head: str, job: Job) -> float:
         """A head's speed at a job's kind of work, 1 for the fastest that may run it."""
@@ -286,7 +288,7 @@ class Router:
         return [
             head
             for head in heads
-            if self.promise(head, job) * _POOR > best
+            if self.promise(head, job) * _POOR >= best
             and (self.reputations[head].mean > self.threshold or not sound)
         ]
 

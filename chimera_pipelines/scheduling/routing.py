@@ -1,0 +1,72 @@
+"""A router for a run: reputations from the ledger, the last hour from where settings say."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from chimera_pipelines.errors import SettingsError
+from chimera_pipelines.ledger.ledger import Ledger
+from chimera_pipelines.scheduling.reputation import Reputation, reputations
+from chimera_pipelines.scheduling.router import Router
+from chimera_pipelines.scheduling.uptime import (
+    Health,
+    HealthSource,
+    LedgerHealth,
+    PrometheusHealth,
+)
+from chimera_pipelines.settings import Settings
+
+_log = logging.getLogger(__name__)
+# Servers whose silence was reported: once in a process.
+_reported: set[str] = set()
+
+
+def open_router(ledger: Ledger, settings: Settings, *, run_id: str) -> Router:
+    """The router of a run, whose draws follow from its id.
+
+    A Prometheus server that does not answer is reported once (CHIM732), and heads are weighed
+    without uptime and error rate: it must not stop runs.
+    """
+    return Router(
+        current(ledger, settings),
+        seed=int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:8], "big"),
+        threshold=settings.critical_reputation,
+    )
+
+
+def current(ledger: Ledger, settings: Settings) -> dict[str, Reputation]:
+    """Reputations now, for `Router.update`: after a ticket, a death, or a while."""
+    now_ns = time.time_ns()
+    found = reputations(ledger, now_ns)
+    source = health_source(ledger, settings)
+    try:
+        return with_health(found, source.read(now_ns))
+    except SettingsError as error:
+        if error.code != "CHIM732":
+            raise
+        if str(settings.prometheus_url) not in _reported:
+            _reported.add(str(settings.prometheus_url))
+            _log.warning("%s; heads are weighed without uptime and error rate", error)
+        return found
+
+
+def health_source(ledger: Ledger, settings: Settings) -> HealthSource:
+    """Prometheus when settings name a server, else the ledger."""
+    url = settings.prometheus_url
+    return LedgerHealth(ledger) if url is None else PrometheusHealth(url)
+
+
+def with_health(
+    found: Mapping[str, Reputation], health: Mapping[str, Health]
+) -> dict[str, Reputation]:
+    """Reputations with what the last hour says; a head of which it says nothing keeps its own."""
+    return {
+        head: replace(one, uptime=health[head].uptime, error_rate=health[head].error_rate)
+        if head in health
+        else one
+        for head, one in found.items()
+    }
