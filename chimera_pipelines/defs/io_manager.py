@@ -44,7 +44,8 @@ class ChimeraIOManager(dg.ConfigurableIOManager):
         return Path(self.root) if self.root else settings().root
 
     def _store(self) -> ContentStore:
-        return ContentStore(self._root / "blobs")
+        shared = None if self.root else settings().store_url
+        return ContentStore(shared or self._root / "blobs")
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Store an asset's value by content id, or a phase's record with its run."""

@@ -1,4 +1,7 @@
-"""The content store: bytes by their SHA-256 under `CHIMERA_HOME/blobs`, checked when read."""
+"""The content store: bytes by their SHA-256, checked when read.
+
+It lies under `CHIMERA_HOME/blobs`, or behind `CHIMERA_STORE_URL` where several machines share it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from pathlib import Path
 
 from chimera_pipelines.digest import sha256
 from chimera_pipelines.errors import CheckpointError, UsageError
-from chimera_pipelines.ring.durable import write_atomically
+from chimera_pipelines.ring.places import Folder, place_of
 
 _ID = re.compile(r"sha256:([0-9a-f]{64})\Z")
 
@@ -30,20 +33,24 @@ class ContentStore:
     """Bytes addressed by their digest; equal bytes are stored once.
 
     Args:
-        root: folder of the store; created when something is put.
+        where: a folder, made when something is put, or an fsspec URL.
+
+    Raises:
+        SettingsError: CHIM759, here and in each method: a URL that cannot be reached.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, where: Path | str) -> None:
+        self._place = place_of(where)
 
     def path(self, content: str) -> Path:
-        """Where the bytes of a content id lie, stored or not."""
-        digits = hex_of(content)
-        return self.root / digits[:2] / digits[2:]
+        """Where the bytes of a content id lie in a store that is a folder, stored or not."""
+        if not isinstance(self._place, Folder):
+            raise TypeError("a store behind a URL has no paths")
+        return self._place.root / _name(content)
 
     def exists(self, content: str) -> bool:
         """Whether something is stored under the id; `get` says whether it is whole."""
-        return self.path(content).is_file()
+        return self._place.holds(_name(content))
 
     def put(self, data: bytes, media: str = "application/octet-stream") -> str:
         """Store bytes; gives their content id. Damaged bytes under the same id are replaced.
@@ -55,9 +62,7 @@ class ContentStore:
         """
         del media
         content = sha256(data)
-        path = self.path(content)
-        if not (path.is_file() and path.read_bytes() == data):
-            write_atomically(path, [data])
+        self._place.write(_name(content), data)
         return content
 
     def get(self, content: str) -> bytes:
@@ -67,7 +72,7 @@ class ContentStore:
             CheckpointError: CHIM503 nothing is stored under it, CHIM504 what is stored is damaged.
         """
         try:
-            data = self.path(content).read_bytes()
+            data = self._place.read(_name(content))
         except FileNotFoundError:
             raise CheckpointError(
                 "CHIM503",
@@ -81,3 +86,8 @@ class ContentStore:
                 hint="run the kernel again with --force",
             )
         return data
+
+
+def _name(content: str) -> str:
+    digits = hex_of(content)
+    return f"{digits[:2]}/{digits[2:]}"

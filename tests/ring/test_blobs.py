@@ -31,6 +31,24 @@ def test_damage_is_found_when_read_and_mended_when_put_again(tmp_path: Path) -> 
     assert store.get(content) == b"hello"
 
 
+def test_a_store_behind_a_url_is_the_same_store(tmp_path: Path) -> None:
+    """Damage is put there by hand; two objects for one URL stand for two machines."""
+    url = f"memory://{tmp_path}"
+    here, there = ContentStore(url), ContentStore(url)
+    content = here.put(b"hello")
+    assert (there.exists(content), there.get(content)) == (True, b"hello")
+    digits = content.removeprefix("sha256:")
+    here._place.write(f"{digits[:2]}/{digits[2:]}", b"hellO")
+    with pytest.raises(CheckpointError, match="damaged"):
+        there.get(content)
+    there.put(b"hello")
+    assert here.get(content) == b"hello"
+    with pytest.raises(CheckpointError, match="not stored"):
+        there.get(sha256(b"x"))
+    with pytest.raises(TypeError):
+        here.path(content)
+
+
 def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     store = ContentStore(tmp_path)
     assert not store.exists(sha256(b"x"))
