@@ -251,6 +251,21 @@ class Ledger:
             rows = connection.execute(query.order_by(column.id.desc()).limit(count)).all()
         return tuple(TicketRow(**_values(TicketRow, row)) for row in rows)
 
+    def published(self, run_id: str, document_id: str, partition: str | None) -> dict[str, str]:
+        """`out` of each kernel that has published something in a run, by its name."""
+        column = tables.tickets.c
+        query = (
+            select(column.kernel, column.output_digest)
+            .where(column.run_id == run_id, column.action == "TICKET")
+            .where(column.document_id == document_id, column.status != "failed")
+            .where(
+                column.partition.is_(None) if partition is None else column.partition == partition
+            )
+        )
+        with self._connections.reading() as connection:
+            rows = connection.execute(query.order_by(column.id)).all()
+        return {str(row.kernel): str(row.output_digest) for row in rows}
+
     def record_head_event(self, event: HeadEvent) -> None:
         """Record what happened to a head; a death speaks against it."""
         with self._connections.writing() as connection, chain.adding(connection) as additions:
