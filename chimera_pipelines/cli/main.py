@@ -21,6 +21,7 @@ from chimera_pipelines.cli import (
     graph,
     heads,
     keys,
+    metrics,
     plan,
     tickets,
     verify,
@@ -66,6 +67,7 @@ app.add_typer(tickets.app, name="tickets")
 app.add_typer(keys.app, name="keys")
 app.add_typer(heads.app, name="heads")
 app.add_typer(checkpoint.app, name="checkpoint")
+app.command("metrics", epilog=metrics.EXAMPLE)(metrics.metrics)
 app.command("doctor", epilog=doctor.EXAMPLE)(doctor.doctor)
 app.command("dev", epilog=dev.EXAMPLE)(dev.dev)
 
