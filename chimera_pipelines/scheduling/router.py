@@ -283,14 +283,9 @@ class Router:
         if old or self.passed(job) >= PATIENCE_POOR:
             return heads
         up = [head for head in allowed if head in free or head in busy]
-        best = max((self.promise(head, job) for head in up), default=0.0)
-        sound = any(self.reputations[head].mean > self.threshold for head in up)
-        return [
-            head
-            for head in heads
-            if self.promise(head, job) * _POOR >= best
-            and (self.reputations[head].mean > self.threshold or not sound)
-        ]
+        sound = [head for head in up if self.reputations[head].mean > self.threshold] or up
+        best = max((self.promise(head, job) for head in sound), default=0.0)
+        return [head for head in sound if head in free and self.promise(head, job) * _POOR >= best]
 
     def _draw(self, job: Job, heads: Sequence[str], cold: Collection[str]) -> str:
         if len(heads) == 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import median
+from statistics import fmean, median
 
 from chimera_pipelines.scheduling.reputation import Reputation
 
@@ -12,23 +12,20 @@ from chimera_pipelines.scheduling.reputation import Reputation
 def relative_speeds(reputations: Sequence[Reputation], work: str) -> dict[str, float]:
     """Speed of each head at a kind of work, 1 for the fastest of them.
 
-    Where a head was never seen at that work, its other work stands in: the median ratio of its
-    durations to those of the others, at what both have done.
+    Where not all of them have done that work, the rest of what they did stands in: the median,
+    over all works, of how far a head's duration is from the geometric mean of theirs.
     """
-    slowness = {}
-    for one in reputations:
-        ratios = [
-            math.log(seconds / other.seconds[shared])
-            for other in reputations
-            if other.head != one.head
-            for shared, seconds in one.seconds.items()
-            if shared in other.seconds and _tells(work, shared, reputations)
-        ]
-        slowness[one.head] = median(ratios) if ratios else 0.0
+    if reputations and all(work in one.seconds for one in reputations):
+        works = {work}
+    else:
+        works = {name for one in reputations for name in one.seconds}
+    distances: dict[str, list[float]] = {one.head: [] for one in reputations}
+    for name in works:
+        logs = {one.head: math.log(one.seconds[name]) for one in reputations if name in one.seconds}
+        if len(logs) > 1:
+            middle = fmean(logs.values())
+            for head, value in logs.items():
+                distances[head].append(value - middle)
+    slowness = {head: median(found) if found else 0.0 for head, found in distances.items()}
     least = min(slowness.values(), default=0.0)
     return {head: math.exp(least - slow) for head, slow in slowness.items()}
-
-
-def _tells(work: str, shared: str, reputations: Sequence[Reputation]) -> bool:
-    """Whether durations of `shared` are to be compared for `work`: its own if all have them."""
-    return shared == work or not all(work in one.seconds for one in reputations)
