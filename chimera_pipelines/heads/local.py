@@ -59,6 +59,7 @@ class LocalHead:
         memory_bytes: int,
         open_session: Opener | None = None,
         engine: Engine | None = None,
+        incarnation: int = INCARNATION,
     ) -> None:
         self._id = head_id
         self._kind = kind
@@ -67,6 +68,7 @@ class LocalHead:
         self._process = secrets.token_hex(8)
         self._bank = RegisterBank(memory_bytes)
         self._engine = engine
+        self._incarnation = incarnation
         self._opening = Lock()
 
     def describe(self) -> HeadInfo:
@@ -81,10 +83,15 @@ class LocalHead:
             self._kind,
             self._device,
             "ready",
-            INCARNATION,
+            self._incarnation,
             frozenset(tags),
             self._bank.capacity,
         )
+
+    @property
+    def id(self) -> str:
+        """HEAD_1 … HEAD_4."""
+        return self._id
 
     @property
     def bank(self) -> RegisterBank:
@@ -102,6 +109,10 @@ class LocalHead:
             if self._engine is None:
                 self._engine = open_engine(self._device)
             return self._engine
+
+    def open_with(self, open_session: Opener) -> None:
+        """Let `open` ask this for sessions; for a head that was built before there were any."""
+        self._open = open_session
 
     def expect_circuits(self) -> None:
         """Have the simulator opened in the background; returns at once."""
@@ -158,7 +169,7 @@ class LocalHead:
             observables=_observables(observable, [c.record for c in content.circuits]),
             method=content.method,
             precision=content.precision,
-            room=self._bank.free,
+            room=self._bank.make_room(),
         )
         engine = self.engine
         timer = CudaTimer(enabled=self._device == "gpu")
@@ -198,6 +209,24 @@ class LocalHead:
 
         self._require_quantum("propagate")
         return self._keep(snapshot.load(data))
+
+    def restore_spare(self, content_id: str, data: bytes | memoryview) -> bool:
+        """Hold a register for whoever claims it, until its room is needed; False without room.
+
+        Raises:
+            CheckpointError: CHIM705, it is no snapshot.
+        """
+        from chimera_pipelines.heads import snapshot
+
+        return self._bank.keep_spare(content_id, snapshot.load(data))
+
+    def claim(self, content_id: str) -> RegisterHandle | None:
+        """The register with that content id that was held; None when it is not here."""
+        number = self._bank.claim(content_id)
+        if number is None:
+            return None
+        content = self._bank.get(number)
+        return RegisterHandle(self._id, self._process, number, content.stage, content.nbytes)
 
     def drop(self, handle: RegisterHandle) -> None:
         """Forget a register; one of another process is gone already."""
@@ -242,17 +271,35 @@ def build_heads(
     Raises:
         HeadUnavailableError: MAML905 when a GPU is asked for and none can be used.
     """
-    if device == "gpu":
-        total = cuda_memory()
-    else:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    size = memory_bytes if memory_bytes is not None else int(total * BANK_SHARE)
+    size = memory_bytes if memory_bytes is not None else bank_bytes(device)
     kinds: dict[str, HeadKind] = dict.fromkeys(QUANTUM_HEADS, "quantum")
     kinds |= dict.fromkeys(AI_HEADS, "ai")
     return {
         head_id: LocalHead(head_id, kind, device, memory_bytes=size, open_session=open_session)
         for head_id, kind in kinds.items()
     }
+
+
+def build_head(
+    head_id: str, device: Device, *, memory_bytes: int | None, incarnation: int
+) -> LocalHead:
+    """One head, for a process of its own; arguments and errors as `build_heads`."""
+    size = memory_bytes if memory_bytes is not None else bank_bytes(device)
+    kind: HeadKind = "quantum" if head_id in QUANTUM_HEADS else "ai"
+    return LocalHead(head_id, kind, device, memory_bytes=size, incarnation=incarnation)
+
+
+def bank_bytes(device: Device) -> int:
+    """What a register bank may hold by default: two fifths of the device's memory.
+
+    Raises:
+        HeadUnavailableError: MAML905, the device is not there.
+    """
+    if device == "gpu":
+        total = cuda_memory()
+    else:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return int(total * BANK_SHARE)
 
 
 def open_engine(device: Device) -> Engine:

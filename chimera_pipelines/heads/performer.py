@@ -73,6 +73,8 @@ class Predecessor:
         signal: that ended it, before any signal of the agent's.
         detect_s: seconds from the first sign to the finding.
         fence_s: seconds until it was killed and reaped.
+        fenced_at: when that was, on the monotonic clock of this machine; None: not known.
+        recompute: whoever had it restarted wants kernels of its tickets to run again.
     """
 
     incarnation: int
@@ -80,6 +82,8 @@ class Predecessor:
     signal: int | None
     detect_s: float
     fence_s: float
+    fenced_at: float | None = None
+    recompute: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +151,8 @@ class Performer(Protocol):
     def cancel(self, work: Work) -> None:
         """Make `perform` of this work return soon; called from another thread, at most once.
 
-        `work.cancelled` is set already. Who has nothing better calls `here.interrupt()`.
+        `work.cancelled` is set already. Must not wait for `perform`, which may be waiting to emit.
+        Who has nothing better calls `here.interrupt()`.
         """
         ...
 

@@ -1,0 +1,300 @@
+"""The head agent: imports once, forks heads and run workers, and looks after them.
+
+One thread and one selector, so that a fork copies no lock that anyone holds. Imports happen before
+the first fork and the collector leaves them alone afterwards, so that heads share their pages; CUDA
+is never touched here, because it does not survive a fork. Heads die with the agent, whatever ends
+it. Run workers do not: a run finds other heads.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import logging
+import os
+import secrets
+import selectors
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chimera_pipelines.errors import HeadUnavailableError, UsageError
+from chimera_pipelines.heads import offspring
+from chimera_pipelines.heads.control import Client, ControlServer
+from chimera_pipelines.heads.directory import HeadsDirectory
+from chimera_pipelines.heads.keeper import Keeper, Office
+from chimera_pipelines.heads.proc import look
+from chimera_pipelines.heads.state import CONTROL, KINDS, State
+from chimera_pipelines.heads.wire import Listener
+
+TICK_S = 0.1
+STOP_S = 3.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOptions:
+    """What a door asks of an agent.
+
+    Attributes:
+        preload: modules that are imported before the first fork.
+        performers: "module:Class" by name; their modules are imported too.
+        settings: digest of the settings in our environment.
+        start: heads to start at once; the others when asked for.
+        owner: process that we serve alone and end with, or None.
+    """
+
+    directory: Path
+    preload: tuple[str, ...] = ()
+    performers: Mapping[str, str] | None = None
+    device: str = "cpu"
+    memory_bytes: int | None = None
+    settings: str = ""
+    start: tuple[str, ...] = ()
+    owner: int | None = None
+
+
+class Agent:
+    """Makes itself the agent of a directory; `run` is its life.
+
+    Raises:
+        HeadUnavailableError: CHIM710 another agent is there; CHIM718 a preload fails.
+        UsageError: CHIM711, the directory is not ours.
+    """
+
+    def __init__(self, options: AgentOptions) -> None:
+        self._options = options
+        self._directory = HeadsDirectory(options.directory)
+        self._directory.ensure()
+        self._lock = self._directory.lock()
+        self._directory.clean()
+        performers = dict(options.performers or {})
+        preload((*options.preload, *(target.split(":")[0] for target in performers.values())))
+        self._selector = selectors.DefaultSelector()
+        self._workers: dict[int, offspring.Child] = {}
+        self._dirty = True
+        self._stop_at: float | None = None
+        mine = look(os.getpid())
+        self._office = Office(
+            secrets.token_hex(8),
+            secrets.token_bytes(32),
+            self._directory,
+            performers,
+            options.device,
+            options.memory_bytes,
+            self._selector,
+            self._changed,
+            self._descriptors,
+        )
+        self._created = mine.created if mine is not None else 0
+        self._began = time.monotonic()
+        self._keepers = {head: Keeper(head, self._office) for head in KINDS}
+        listener = Listener(CONTROL, directory=options.directory)
+        self._control = ControlServer(listener, self._office.secret, self._selector, self._answer)
+        self._wake = self._take_signals()
+        if options.owner is not None:
+            self._watch_owner(options.owner)
+        self._publish()
+
+    def run(self) -> None:
+        """Live until the end: asked to, or the owner is gone. Heads are gone before this returns.
+
+        Whatever goes wrong here, no head outlives it.
+        """
+        try:
+            for head in self._options.start:
+                self._keepers[head].start()
+            while not self._over():
+                self._turn()
+        finally:
+            self._end()
+
+    def _turn(self) -> None:
+        for key, mask in self._selector.select(TICK_S):
+            # A key may be gone: what was served before it in this turn has closed it.
+            if self._selector.get_map().get(key.fd) is key:
+                key.data(mask)
+        now = time.monotonic()
+        for keeper in self._keepers.values():
+            keeper.tick(now)
+        self._control.sweep(now)
+        if self._dirty:
+            self._publish()
+
+    def _over(self) -> bool:
+        if self._stop_at is None:
+            return False
+        if time.monotonic() > self._stop_at:
+            for keeper in self._keepers.values():
+                keeper.kill()
+        return all(keeper.gone for keeper in self._keepers.values())
+
+    def _stop(self, grace_s: float = STOP_S) -> None:
+        """Let everything end by one common deadline."""
+        if self._stop_at is None:
+            _log.info("agent %s stops", self._office.agent)
+            self._stop_at = time.monotonic() + grace_s
+            for keeper in self._keepers.values():
+                keeper.stop()
+
+    def _end(self) -> None:
+        for keeper in self._keepers.values():
+            keeper.kill()
+        while not all(keeper.gone for keeper in self._keepers.values()):
+            self._turn()
+        self._directory.clean()
+        self._control.close()
+        if self._options.owner is not None:
+            shutil.rmtree(self._directory.path, ignore_errors=True)
+        os.close(self._lock)
+
+    def _changed(self) -> None:
+        self._dirty = True
+
+    def _publish(self) -> None:
+        self._dirty = False
+        state = self._state()
+        self._directory.publish(state)
+        self._control.tell_watchers({"is": "state", "state": state.as_json(secret=False)})
+
+    def _state(self) -> State:
+        return State(
+            self._office.agent,
+            os.getpid(),
+            self._created,
+            self._office.secret,
+            self._office.performers,
+            self._options.settings,
+            {head: keeper.entry for head, keeper in self._keepers.items()},
+        )
+
+    def _answer(self, client: Client, frame: dict[str, Any]) -> Mapping[str, Any] | None:
+        """The answer to a control request."""
+        match frame["do"]:
+            case "status":
+                return self._status()
+            case "watch":
+                client.watches = True
+                return {"is": "state", "state": self._state().as_json(secret=False)}
+            case "start":
+                self._keeper(frame).start()
+            case "restart":
+                self._keeper(frame).fence(f"restart: {frame['reason']}")
+            case "fault":
+                keeper = self._keeper(frame)
+                if keeper.entry.incarnation == frame["incarnation"]:
+                    keeper.fence(f"fault: {frame['reason']}")
+            case "spawn":
+                return {"is": "spawned", "pid": self._spawn(frame)}
+            case "stop":
+                self._stop()
+            case other:
+                raise ValueError(f"request {other!r}")
+        return {"is": "ok"}
+
+    def _keeper(self, frame: Mapping[str, Any]) -> Keeper:
+        keeper = self._keepers.get(frame["head"])
+        if keeper is None:
+            raise UsageError(
+                "CHIM206", f"no head '{frame['head']}'", hint=f"there are: {', '.join(KINDS)}"
+            )
+        return keeper
+
+    def _status(self) -> dict[str, Any]:
+        heads = {head: {"beat": k.said} for head, k in self._keepers.items()}
+        return {
+            "is": "status",
+            "state": self._state().as_json(secret=False),
+            "uptime_s": time.monotonic() - self._began,
+            "heads": heads,
+            "workers": len(self._workers),
+        }
+
+    def _spawn(self, frame: Mapping[str, Any]) -> int:
+        """Fork a run worker."""
+        entry, arguments = str(frame["entry"]), dict(frame["args"])
+        log, cwd, env = frame["log"], str(frame["cwd"]), dict(frame["env"])
+
+        def task() -> int:
+            offspring.detach(log, cwd, env)
+            return offspring.call(entry, arguments)
+
+        child = offspring.fork(task, closing=self._descriptors(), name="run-worker", dies=False)
+        self._workers[child.pid] = child
+        self._selector.register(child.pidfd, selectors.EVENT_READ, lambda _: self._reap(child))
+        return child.pid
+
+    def _reap(self, child: offspring.Child) -> None:
+        self._selector.unregister(child.pidfd)
+        if child.reap() is None:
+            self._selector.register(child.pidfd, selectors.EVENT_READ, lambda _: self._reap(child))
+        else:
+            del self._workers[child.pid]
+
+    def _take_signals(self) -> tuple[socket.socket, socket.socket]:
+        """Have signals wake the selector; none ends us in the middle of something."""
+        ours, theirs = socket.socketpair()
+        for end in (ours, theirs):
+            end.setblocking(False)
+        signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: None)
+        self._selector.register(ours, selectors.EVENT_READ, self._signalled)
+        return ours, theirs
+
+    def _signalled(self, _: int) -> None:
+        with suppress(BlockingIOError):
+            self._wake[0].recv(64)
+        self._stop()
+
+    def _watch_owner(self, owner: int) -> None:
+        with suppress(ProcessLookupError):
+            handle = os.pidfd_open(owner)
+            if os.getppid() == owner:
+                self._selector.register(handle, selectors.EVENT_READ, self._owner_gone)
+                return
+        self._stop(0.0)
+
+    def _owner_gone(self, _: int) -> None:
+        _log.info("the process that we served is gone")
+        self._stop(0.0)
+
+    def _descriptors(self) -> list[int]:
+        registered = [key.fd for key in self._selector.get_map().values()]
+        epoll = getattr(self._selector, "fileno", lambda: -1)()
+        return [*registered, epoll, self._lock, self._wake[1].fileno()]
+
+
+def preload(modules: tuple[str, ...]) -> None:
+    """Import what every head will need, and keep the collector from touching it.
+
+    Raises:
+        HeadUnavailableError: CHIM718, one cannot be imported.
+    """
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # torch asks NVML, and opens no CUDA
+    for module in dict.fromkeys(modules):
+        try:
+            importlib.import_module(module)
+        except Exception as error:
+            raise HeadUnavailableError(
+                "CHIM718",
+                f"cannot import '{module}' for the heads: {type(error).__name__}: {error}",
+                hint="see 'chimera doctor'; the agent's log has more",
+            ) from error
+    gc.collect()
+    gc.freeze()
+
+
+def report(descriptor: int | None, frame: Mapping[str, Any]) -> None:
+    """Tell who started us how it went, once."""
+    if descriptor is not None:
+        with suppress(BrokenPipeError):
+            os.write(descriptor, json.dumps(frame).encode())
+        os.close(descriptor)

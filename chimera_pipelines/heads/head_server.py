@@ -1,0 +1,294 @@
+"""What a head does with the frames that it gets, without processes, sockets and clocks.
+
+Works of all clients wait in one queue, first come first served; the main thread performs them one
+at a time. `watch` tells a client when the head becomes busy and idle. Registers are served at once
+in the thread that asks: two heads that ask each other in the middle of their works would otherwise
+wait for each other for ever.
+
+A client that hangs up loses its works only if they were given so; else they go on, and whoever
+resumes the run adopts them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, TypeAlias
+
+from chimera_pipelines.errors import HeadUnavailableError
+from chimera_pipelines.heads import register_frames
+from chimera_pipelines.heads.error_frames import error_json
+from chimera_pipelines.heads.frames import Bytes, Message
+from chimera_pipelines.heads.interrupts import Interrupts
+from chimera_pipelines.heads.performer import DeviceLostError, HeadContext, Performer, Work
+
+MakePerformer: TypeAlias = Callable[[HeadContext], Performer]
+
+_log = logging.getLogger(__name__)
+
+
+class Peer(Protocol):
+    """A client's connection."""
+
+    def send(self, frame: Mapping[str, Any], buffers: Sequence[Bytes] = ()) -> None:
+        """Send a frame; OSError when the client is gone."""
+        ...
+
+    def hang_up(self) -> None:
+        """End the connection."""
+        ...
+
+
+@dataclass(slots=True)
+class _Job:
+    """A work and the client that hears of it."""
+
+    work: Work
+    peer: Peer
+
+
+class HeadServer:
+    """The works, watchers and performers of one head process.
+
+    Args:
+        here: which head this is.
+        performers: how each is made, by name.
+        beat: told what `beat` says whenever that has changed.
+        interrupts: of the main thread.
+    """
+
+    def __init__(
+        self,
+        here: HeadContext,
+        performers: Mapping[str, MakePerformer],
+        *,
+        beat: Callable[[Mapping[str, Any]], None],
+        interrupts: Interrupts | None = None,
+    ) -> None:
+        self.here = here
+        self.interrupts = interrupts or Interrupts()
+        self._makers = performers
+        self._performers: dict[str, Performer] = {}
+        self._tell = beat
+        self._waiting: deque[_Job] = deque()
+        self._now: _Job | None = None
+        self._watchers: list[Peer] = []
+        self._changed = threading.Condition(threading.RLock())
+
+    # From reader threads.
+
+    def receive(self, peer: Peer, message: Message) -> None:
+        """Do what a frame asks.
+
+        Raises:
+            LookupError, TypeError, ValueError: no client of ours sends such a frame.
+        """
+        frame = message.frame
+        match frame["do"]:
+            case "perform":
+                self._accept(peer, message)
+            case "watch":
+                self._watch(peer)
+            case "cancel":
+                self._cancel(lambda work: frame["work"] in (work.id, work.run))
+            case "adopt":
+                self._adopt(peer, str(frame["run"]))
+            case "status":
+                self._send(peer, {"is": "status", **self.status()})
+            case "register":
+                answer, buffers = register_frames.serve(self.here.head, message)
+                self._send(peer, answer, buffers)
+            case other:
+                raise ValueError(f"frame {other!r}")
+
+    def gone(self, peer: Peer) -> None:
+        """A client has hung up."""
+        with self._changed:
+            self._watchers = [watcher for watcher in self._watchers if watcher is not peer]
+            mine = [job.work.id for job in self._jobs() if job.peer is peer]
+        self._cancel(lambda work: work.orphan == "cancel" and work.id in mine)
+
+    def status(self) -> dict[str, Any]:
+        """What this head does and holds."""
+        with self._changed:
+            works = [{"work": j.work.id, "run": j.work.run} for j in self._jobs()]
+        return {
+            "head": self.here.id,
+            "incarnation": self.here.incarnation,
+            "pid": os.getpid(),
+            **self.beat(),
+            "works": works,
+        }
+
+    def beat(self) -> dict[str, Any]:
+        """What every heartbeat says."""
+        now = self._now
+        bank = self.here.head.bank
+        return {
+            "busy": now is not None,
+            "step": None if now is None else now.work.current,
+            "registers": len(bank),
+            "register_bytes": bank.used,
+        }
+
+    def _accept(self, peer: Peer, message: Message) -> None:
+        frame = message.frame
+        orphan = frame.get("orphan", "finish")
+        if orphan not in ("finish", "cancel") or not isinstance(frame["payload"], dict):
+            raise ValueError("a work that is none")
+        work = Work(
+            str(frame["work"]),
+            str(frame["performer"]),
+            frame["payload"],
+            run=str(frame.get("run", "")),
+            orphan=orphan,
+            buffers=message.buffers,
+        )
+        with self._changed:
+            self._waiting.append(_Job(work, peer))
+            self._changed.notify_all()
+
+    def _watch(self, peer: Peer) -> None:
+        with self._changed:
+            self._watchers.append(peer)
+            busy = bool(self._jobs())
+        self._send(peer, {"is": "busy" if busy else "idle", "step": self.beat()["step"]})
+
+    def _cancel(self, wanted: Callable[[Work], bool]) -> None:
+        with self._changed:
+            works = [job.work for job in self._jobs() if wanted(job.work)]
+            works = [work for work in works if not work.cancelled]
+            for work in works:
+                work.cancelled = True
+            now = self._now
+            # Under the lock: the work must not end, and the next one begin, before it is told.
+            if now is not None and any(work is now.work for work in works):
+                performer = self._performers.get(now.work.performer)
+                if performer is not None:
+                    performer.cancel(now.work)
+
+    def _adopt(self, peer: Peer, run: str) -> None:
+        with self._changed:
+            jobs = [job for job in self._jobs() if job.work.run == run]
+            for job in jobs:
+                job.peer = peer
+            works = [
+                {
+                    "work": job.work.id,
+                    "performer": job.work.performer,
+                    "payload": job.work.payload,
+                    "current": job.work.current,
+                    "ended": list(job.work.ended),
+                }
+                for job in jobs
+            ]
+            self._send(peer, {"is": "adopted", "run": run, "works": works})
+
+    def _jobs(self) -> list[_Job]:
+        return [*([self._now] if self._now is not None else []), *self._waiting]
+
+    # From the main thread.
+
+    def perform_next(self) -> None:
+        """Wait for a work and perform it.
+
+        Raises:
+            DeviceLostError: its device is lost, and the client was told; end the process.
+        """
+        with self._changed:
+            while not self._waiting:
+                self._changed.wait()
+            job = self._now = self._waiting.popleft()
+        self._broadcast("busy")
+        error = self._perform(job)
+        with self._changed:
+            self._now = None
+            queued = len(self._waiting)
+        self._send(job.peer, _rest(job.work, error, queued))
+        if not queued:
+            self._broadcast("idle")
+        if isinstance(error, DeviceLostError):
+            raise error
+
+    def close(self) -> None:
+        """Close every performer; an error of one is logged."""
+        for name, performer in self._performers.items():
+            try:
+                performer.close()
+            except Exception:  # noqa: BLE001 - a performer's; the others are still to be closed
+                _log.exception("performer %r does not close", name)
+        self._performers.clear()
+
+    def _perform(self, job: _Job) -> BaseException | None:
+        """Perform a work; the error that ended it."""
+        work = job.work
+        try:
+            with self.interrupts.allowed():
+                performer = self._performer(work.performer)
+                if not work.cancelled:
+                    performer.perform(work, partial(self._emit, job))
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the client gets it
+            self.interrupts.forbid()
+            return error
+        return None
+
+    def _performer(self, name: str) -> Performer:
+        if name not in self._performers:
+            if name not in self._makers:
+                raise HeadUnavailableError(
+                    "CHIM720",
+                    f"{self.here.id} was started without performer '{name}'",
+                    hint="run 'chimera heads down', then 'chimera heads up'",
+                )
+            made = self._makers[name](self.here)
+            with self._changed:
+                self._performers[name] = made
+        return self._performers[name]
+
+    def _emit(self, job: _Job, frame: Mapping[str, Any]) -> None:
+        with self.interrupts.shielded():
+            work = job.work
+            told = {**frame, "work": work.id}
+            buffers = told.pop("buffers", ())
+            with self._changed:  # who adopts the work gets the frame once: in its list or sent
+                if told["is"] == "start":
+                    work.current = str(told["key"])
+                elif told["is"] == "end":
+                    work.current = None
+                    work.ended.append(told)
+                peer = job.peer
+                self._send(peer, told, buffers)
+            self._tell(self.beat())
+
+    def _broadcast(self, what: str) -> None:
+        with self._changed:
+            watchers = list(self._watchers)
+        for peer in watchers:
+            self._send(peer, {"is": what})
+        self._tell(self.beat())
+
+    def _send(self, peer: Peer, frame: Mapping[str, Any], buffers: Sequence[Bytes] = ()) -> None:
+        try:
+            peer.send(frame, buffers)
+        except OSError as error:
+            _log.info("a client is gone: %s", error)
+            peer.hang_up()
+
+
+def _rest(work: Work, error: BaseException | None, queued: int) -> dict[str, Any]:
+    """The last frame of a work."""
+    interrupted = isinstance(error, KeyboardInterrupt)
+    return {
+        "is": "rest",
+        "work": work.id,
+        "failed": work.current,
+        "error": None if error is None or interrupted else error_json(error),
+        "interrupted": interrupted,
+        "cancelled": work.cancelled,
+        "queued": queued,
+    }

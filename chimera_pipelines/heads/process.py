@@ -1,0 +1,183 @@
+"""The head process: threads and sockets around a `HeadServer`.
+
+Main performs works, because only there can a step be interrupted; one thread accepts, one reads
+each connection, one beats. The agent bound and listens on the head's socket before the fork, so
+that a client can connect as soon as it knows the address.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import signal
+import socket
+import struct
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from chimera_pipelines.errors import ChimeraError
+from chimera_pipelines.heads import wire
+from chimera_pipelines.heads.head_server import HeadServer, MakePerformer
+from chimera_pipelines.heads.interrupts import Interrupts
+from chimera_pipelines.heads.liveness import BEAT_S
+from chimera_pipelines.heads.performer import DeviceLostError, HeadContext, Performer, Predecessor
+from chimera_pipelines.heads.protocol import HeadKind
+
+DEVICE_LOST = 75
+_STUCK_S = 30.0  # a client that reads nothing for so long is hung up on
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """What a head process begins with.
+
+    Attributes:
+        memory_bytes: of its register bank; None for a share of the device's memory.
+        listener: the socket that the agent bound for it.
+        beats: where heartbeats go, a datagram each.
+    """
+
+    head: str
+    kind: HeadKind
+    device: Any
+    memory_bytes: int | None
+    incarnation: int
+    agent: str
+    secret: bytes
+    directory: Path
+    performers: Mapping[str, str]
+    before: Predecessor | None
+    listener: wire.Listener
+    beats: socket.socket
+
+
+def serve(birth: Birth) -> NoReturn:
+    """Be a head until the end; called in the main thread of a new process."""
+    interrupts = Interrupts()
+    interrupts.install()
+    signal.signal(signal.SIGTERM, _end)
+    os.environ["CHIMERA_HEAD"] = birth.head
+    beats = Beats(birth.beats)
+    beats.begin()
+    server = HeadServer(
+        _context(birth), makers(birth.performers), beat=beats, interrupts=interrupts
+    )
+    beats(server.beat())
+    doors = threading.Thread(target=_accept, args=(server, birth), name="accept", daemon=True)
+    doors.start()
+    try:
+        while True:
+            server.perform_next()
+    except DeviceLostError as error:
+        _log.error("%s ends: %s", birth.head, error.message)
+        sys.exit(DEVICE_LOST)
+    finally:
+        server.close()
+
+
+def makers(performers: Mapping[str, str]) -> dict[str, MakePerformer]:
+    """How performers are made, by name, from "module:Class"."""
+    return {name: _Maker(name, target) for name, target in performers.items()}
+
+
+class Beats:
+    """The heartbeat: tells the agent what the head does, every `BEAT_S` and at each change."""
+
+    def __init__(self, to: socket.socket) -> None:
+        to.setblocking(False)
+        self._to = to
+        self._said: bytes | None = None
+
+    def begin(self) -> None:
+        """Beat from now on. Before the first call nothing is said, which only shows life."""
+        threading.Thread(target=self._beat, name="beat", daemon=True).start()
+
+    def __call__(self, now: Mapping[str, Any]) -> None:
+        """Say this, now and from now on."""
+        self._said = json.dumps(now).encode()
+        self._send()
+
+    def _beat(self) -> None:
+        pause = threading.Event()
+        while not pause.wait(BEAT_S):
+            self._send()
+
+    def _send(self) -> None:
+        with suppress(BlockingIOError, ConnectionError):  # a full buffer has beats enough
+            self._to.send(self._said or b"{}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    name: str
+    target: str
+
+    def __call__(self, here: HeadContext) -> Performer:
+        module, _, attribute = self.target.partition(":")
+        made: Performer = getattr(importlib.import_module(module), attribute)(here)
+        return made
+
+
+def _context(birth: Birth) -> HeadContext:
+    from chimera_pipelines.heads.local import build_head
+
+    head = build_head(
+        birth.head, birth.device, memory_bytes=birth.memory_bytes, incarnation=birth.incarnation
+    )
+    return HeadContext(
+        birth.head,
+        birth.kind,
+        birth.device,
+        birth.incarnation,
+        birth.agent,
+        birth.directory,
+        head,
+        birth.before,
+    )
+
+
+def _accept(server: HeadServer, birth: Birth) -> None:
+    while True:
+        try:
+            sock = birth.listener.accept()
+        except OSError:
+            _log.exception("%s accepts no more", birth.head)
+            os._exit(1)  # nobody could reach this process again: a new one is better
+        reader = threading.Thread(target=_read, args=(server, sock, birth.secret), daemon=True)
+        reader.start()
+
+
+def _read(server: HeadServer, sock: socket.socket, secret: bytes) -> None:
+    """Read one connection to its end; whatever comes over it must not end the head."""
+    try:
+        connection = wire.accept(sock, secret)
+    except (OSError, EOFError, ChimeraError) as error:
+        _log.warning("%s refused a connection: %s", server.here.id, error)
+        return
+    limit = struct.pack("ll", int(_STUCK_S), 0)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+    try:
+        while True:
+            server.receive(connection, connection.receive())
+    except (EOFError, OSError):
+        pass  # it hung up
+    except (ChimeraError, LookupError, TypeError, ValueError) as error:
+        _log.warning("%s hangs up on a client: %r", server.here.id, error)
+    except Exception:  # noqa: BLE001 - a fault of ours; the head's works go on
+        _log.exception("%s hangs up on a client", server.here.id)
+    finally:
+        connection.hang_up()
+        server.gone(connection)
+
+
+def _end(*_: object) -> NoReturn:
+    raise SystemExit(0)
