@@ -27,8 +27,8 @@ dev: $(VENV)/installed-run
 bench: $(VENV)/installed-test
 	for file in benchmarks/[a-z]*.py; do $(BIN)/python -m benchmarks.$$(basename $$file .py) || exit 1; done
 
-# Chromium for the browser test, bubblewrap for the strongest sandbox tier; tests say so and are
-# skipped where these cannot be installed.
+# Chromium for the browser test, bubblewrap for the strongest sandbox tier, Prometheus and PostgreSQL
+# for the tests that start them; tests say so and are skipped where these cannot be installed.
 system-packages:
 	@tools/system-packages
 
