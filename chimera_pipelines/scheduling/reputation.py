@@ -31,7 +31,7 @@ from chimera_pipelines.ledger.ledger import Ledger
 from chimera_pipelines.settings import HEAD_IDS
 from chimera_pipelines.timestamps import NS, instant
 
-# Four good kernels and a bad one: a new head may run critical ones, and three deaths in a row
+# Four good kernels and a bad one: a new head may run critical ones, and four deaths in a row
 # without a good kernel end that (threshold 0.5).
 PRIOR = (4.0, 1.0)
 HALF_LIFE = 32.0
