@@ -17,9 +17,11 @@ from chimera_pipelines.defs.project import MamlProject, Prepared, PreparedPlan, 
 from chimera_pipelines.defs.translator import SEPARATOR, TICKET_CHECK, ChimeraTranslator
 from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.lifecycle.spec import KernelSpec
+from chimera_pipelines.phase import Phase
 from chimera_pipelines.scheduling.plan import Plan
 
 DOCUMENT_SCHEME = "document://"
+K8S_TAG = "dagster-k8s/config"
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def _kernel_asset(
         description=spec.description,
         ins={edge.name: dg.GraphIn() for edge in edges},
         out={"result": dg.GraphOut(), check_output: dg.GraphOut()},
-    )(_composition(ops, tags_of(prepared.digest, kernel), edges, check_output))
+    )(_composition(ops, _tags(prepared, kernel, translator), edges, check_output))
     return dg.AssetsDefinition.from_graph(
         graph,
         keys_by_input_name={edge.name: edge.key for edge in edges},
@@ -118,8 +120,20 @@ def _kernel_asset(
     )
 
 
+def _tags(
+    prepared: PreparedPlan, kernel: KernelSpec, translator: ChimeraTranslator
+) -> dict[Phase, dict[str, Any]]:
+    """Tags of each phase's op: how it finds its kernel, and its pod where steps are pods."""
+    found = tags_of(prepared.digest, kernel)
+    pods = {phase: translator.get_k8s_config(prepared.plan, kernel, phase) for phase in Phase}
+    return {
+        phase: found if pod is None else {**found, K8S_TAG: dict(pod)}
+        for phase, pod in pods.items()
+    }
+
+
 def _composition(
-    ops: PhaseOps, tags: dict[str, str], edges: tuple[_Edge, ...], check_output: str
+    ops: PhaseOps, tags: Mapping[Phase, dict[str, Any]], edges: tuple[_Edge, ...], check_output: str
 ) -> Callable[..., dict[str, Any]]:
     """The graph's body. Five invocations named by their phase: step keys end in `.propagate`."""
     carrying = [edge.name for edge in edges if edge.carries]
@@ -129,14 +143,14 @@ def _composition(
         values = {f"up{i}": inputs[name] for i, name in enumerate(carrying)}
         waits = {f"after{i}": inputs[name] for i, name in enumerate(waiting)}
         first = ops.deserialize(len(carrying), len(waiting))
-        record = first.alias("deserialize").tag(tags)(**values, **waits)
-        for op, name in (
-            (ops.embed, "embed"),
-            (ops.propagate, "propagate"),
-            (ops.measure, "measure"),
+        record = first.alias("deserialize").tag(tags[Phase.DESERIALIZE])(**values, **waits)
+        for op, phase in (
+            (ops.embed, Phase.EMBED),
+            (ops.propagate, Phase.PROPAGATE),
+            (ops.measure, Phase.MEASURE),
         ):
-            record = op.alias(name).tag(tags)(record)
-        result, ticket = ops.feedback.alias("feedback").tag(tags)(record)
+            record = op.alias(phase.value).tag(tags[phase])(record)
+        result, ticket = ops.feedback.alias("feedback").tag(tags[Phase.FEEDBACK])(record)
         return {"result": result, check_output: ticket}
 
     assert CHECK_OUTPUT in ops.feedback.output_dict  # noqa: S101 - the order of the two outputs above

@@ -15,7 +15,9 @@ import dagster as dg
 from chimera_pipelines.defs._dagster_internals import code_references
 from chimera_pipelines.digest import digest
 from chimera_pipelines.lifecycle.spec import HASHED_OPTIONS, KernelSpec
+from chimera_pipelines.phase import Phase
 from chimera_pipelines.scheduling.plan import Plan
+from chimera_pipelines.settings import settings
 
 LEDGER = "ledger"
 TICKET_CHECK = "ticket_valid"
@@ -163,6 +165,28 @@ class ChimeraTranslator:
         """Concurrency pool of a kernel's phases; none by default (MAML.md §9)."""
         del plan, kernel
         return None
+
+    def get_k8s_config(
+        self, plan: Plan, kernel: KernelSpec, phase: Phase
+    ) -> Mapping[str, Any] | None:
+        """What a phase's pod has of its own under `k8s_job_executor` (op tag `dagster-k8s/config`).
+
+        A GPU for propagation, when `CHIMERA_KUBERNETES_GPU` names the resource: for circuits, and
+        for kernels with the head tag `pytorch`. The pod's heads are then told to use it.
+        """
+        del plan
+        resource = settings().kubernetes_gpu
+        uses_it = kernel.block.language in ("qiskit", "qasm") or "pytorch" in kernel.head_tags
+        if resource is None or phase is not Phase.PROPAGATE or not uses_it:
+            return None
+        tolerated = {"key": resource, "operator": "Exists", "effect": "NoSchedule"}
+        return {
+            "container_config": {
+                "resources": {"limits": {resource: "1"}},
+                "env": [{"name": "CHIMERA_DEVICE", "value": "gpu"}],
+            },
+            "pod_spec_config": {"tolerations": [tolerated]},
+        }
 
     def get_partitions_def(self, plan: Plan) -> dg.PartitionsDefinition[str] | None:
         """The document's `partitions` as a Dagster definition; keys are as MAML.md §3 says."""
