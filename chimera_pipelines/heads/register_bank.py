@@ -1,4 +1,8 @@
-"""Registers of one head: created, held between phases, dropped; every byte accounted for."""
+"""Registers of one head: created, held between phases, dropped; every byte accounted for.
+
+A *spare* is a register that a new process brought back for whoever may ask for it by its content
+id. It can be loaded again, so it makes way for any register that needs its room.
+"""
 
 from __future__ import annotations
 
@@ -58,6 +62,7 @@ class RegisterBank:
     def __init__(self, capacity_bytes: int) -> None:
         self._capacity = capacity_bytes
         self._content: dict[int, Content] = {}
+        self._spares: dict[str, int] = {}
         self._used = 0
         self._next = 1
         self._lock = threading.Lock()
@@ -85,6 +90,8 @@ class RegisterBank:
         """
         size = content.nbytes
         with self._lock:
+            while size > self.free and self._spares:
+                self._drop(self._spares.pop(next(iter(self._spares))))
             if size > self.free:
                 raise KernelError(
                     "MAML413",
@@ -92,11 +99,38 @@ class RegisterBank:
                     phase="embed" if content.stage == "embedded" else "propagate",
                     hint="run fewer circuits at once, or on a head with more memory",
                 )
-            number = self._next
-            self._next += 1
-            self._content[number] = content
-            self._used += size
+            return self._put(content, size)
+
+    def _put(self, content: Content, size: int) -> int:
+        number = self._next
+        self._next += 1
+        self._content[number] = content
+        self._used += size
         return number
+
+    def keep_spare(self, content_id: str, content: Content) -> bool:
+        """Keep a register until its room is needed; False when there is none for it."""
+        size = content.nbytes
+        with self._lock:
+            if size > self.free or content_id in self._spares:
+                return False
+            self._spares[content_id] = self._put(content, size)
+            return True
+
+    def claim(self, content_id: str) -> int | None:
+        """The number of a spare, which is none any more; None when there is no such."""
+        with self._lock:
+            return self._spares.pop(content_id, None)
+
+    def make_room(self) -> int:
+        """Bytes that may be taken now, spares given up where they hold half of the bank."""
+        with self._lock:
+            spare = sum(self._content[number].nbytes for number in self._spares.values())
+            if 2 * spare >= self._capacity:
+                for number in self._spares.values():
+                    self._drop(number)
+                self._spares.clear()
+            return self.free
 
     def get(self, number: int) -> Content:
         """A register.
@@ -117,9 +151,12 @@ class RegisterBank:
     def drop(self, number: int) -> None:
         """Forget a register; one that is gone already is no error."""
         with self._lock:
-            content = self._content.pop(number, None)
-            if content is not None:
-                self._used -= content.nbytes
+            self._drop(number)
+
+    def _drop(self, number: int) -> None:
+        content = self._content.pop(number, None)
+        if content is not None:
+            self._used -= content.nbytes
 
     def __len__(self) -> int:
         return len(self._content)

@@ -11,12 +11,13 @@ import json
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save
 
 from chimera_pipelines.digest import JSONValue, canonical
 from chimera_pipelines.errors import CheckpointError, ChimeraError
+from chimera_pipelines.heads import tensor_view
 from chimera_pipelines.heads.register_bank import Content, EmbeddedRegister, PropagatedRegister
+from chimera_pipelines.heads.tensor_view import TensorView
 from chimera_pipelines.quantum.embedding import Embedded
 from chimera_pipelines.quantum.engines.protocol import Collapsed, Evolved, Held
 from chimera_pipelines.quantum.form import Factor
@@ -51,7 +52,7 @@ def dump(content: Content) -> bytes:
     return bytes(save(tensors, metadata={_KEY: canonical(head).decode()}))
 
 
-def load(data: bytes) -> Content:
+def load(data: bytes | memoryview) -> Content:
     """The register of a snapshot.
 
     Raises:
@@ -59,21 +60,20 @@ def load(data: bytes) -> Content:
     """
     try:
         return _load(data)
-    except (SafetensorError, ChimeraError, LookupError, TypeError, ValueError) as error:
+    except (ChimeraError, LookupError, TypeError, ValueError) as error:
         raise CheckpointError(
             "CHIM705", f"not a register snapshot: {error}", hint="restore another checkpoint"
         ) from error
 
 
-def _load(data: bytes) -> Content:
-    length = int.from_bytes(data[:8], "little")
-    head = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][_KEY])
+def _load(data: bytes | memoryview) -> Content:
+    metadata, tensors = tensor_view.read(data)
+    head = json.loads(metadata[_KEY])
     if head["format"] != FORMAT:
         raise ValueError(f"format {head['format']!r}, not {FORMAT!r}")
     if head["stage"] == "embedded":
         circuits = tuple(_embedded(item) for item in head["circuits"])
         return EmbeddedRegister(circuits, bool(head["is_list"]), head["method"], head["precision"])
-    tensors = dict(deserialize(data))  # type: ignore[no-untyped-call]
     held = tuple(_held(item, tensors.get(f"state{at}")) for at, item in enumerate(head["circuits"]))
     return PropagatedRegister(held, bool(head["is_list"]), head["cuda_ns"])
 
@@ -107,17 +107,17 @@ def _held_json(item: Held) -> JSONValue:
     return {"record": record, "measurement": item.measurement.as_json()}
 
 
-def _held(item: Any, tensor: Any) -> Held:
+def _held(item: Any, tensor: TensorView | None) -> Held:
     record = CircuitRecord.from_json(item["record"])
     if "measurement" in item:
         return Collapsed(record, Measurement.from_json(item["measurement"]))
     if tensor is None:
         raise ValueError("a state vector is missing")
-    dtypes: tuple[Any, Any] = _DTYPES[tensor["dtype"]]
+    dtypes: tuple[Any, Any] = _DTYPES[tensor.dtype]
     real, full = dtypes
-    if tensor["shape"] != [1 << record.num_qubits, 2]:
-        raise ValueError(f"a state of shape {tensor['shape']} for {record.num_qubits} qubits")
-    state: State = np.frombuffer(tensor["data"], dtype=real).view(full)
+    if tensor.shape != (1 << record.num_qubits, 2):
+        raise ValueError(f"a state of shape {tensor.shape} for {record.num_qubits} qubits")
+    state: State = np.frombuffer(tensor.data, dtype=real).view(full)
     norm = float(np.vdot(state, state).real)
     if not abs(norm - 1.0) < 1e-3:  # noqa: PLR2004
         raise ValueError(f"a state of norm² {norm}")

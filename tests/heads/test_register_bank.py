@@ -51,3 +51,28 @@ def test_a_register_that_is_not_there_is_703():
     with pytest.raises(KernelError) as caught:
         RegisterBank(1).get(5)
     assert caught.value.code == "CHIM703"
+
+
+def test_a_spare_makes_way_and_a_claimed_one_does_not():
+    bank = RegisterBank(capacity_bytes=3 * _register(4).nbytes)
+    assert bank.keep_spare("a", _register(4))
+    assert bank.keep_spare("b", _register(4))
+    assert not bank.keep_spare("b", _register(4)), "one copy of a content is enough"
+    kept = bank.claim("a")
+    assert bank.create(_register(4)) != kept
+    assert not bank.keep_spare("c", _register(4)), "a spare pushes nothing out"
+    bank.create(_register(4))
+    assert bank.claim("b") is None
+    assert bank.get(kept) is not None
+    with pytest.raises(KernelError):
+        bank.create(_register(4))
+
+
+def test_spares_that_hold_half_of_the_bank_are_given_up_for_a_propagation():
+    size = _register(4).nbytes
+    bank = RegisterBank(capacity_bytes=4 * size)
+    bank.keep_spare("a", _register(4))
+    assert bank.make_room() == 3 * size
+    bank.keep_spare("b", _register(4))
+    assert bank.make_room() == 4 * size
+    assert bank.claim("a") is None
