@@ -42,9 +42,8 @@ def current(ledger: Ledger, settings: Settings) -> dict[str, Reputation]:
     """Reputations now, for `Router.update`: after a ticket, a death, or a while."""
     now_ns = time.time_ns()
     found = reputations(ledger, now_ns)
-    source = health_source(ledger, settings)
     try:
-        return with_health(found, source.read(now_ns))
+        return with_health(found, health_source(ledger, settings).read(now_ns))
     except SettingsError as error:
         if error.code != "CHIM732":
             raise

@@ -8,6 +8,7 @@ must not get figures of another without a word.
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import math
@@ -88,11 +89,26 @@ class PrometheusHealth:
     """Health from a Prometheus server's HTTP API.
 
     Args:
-        url: of the server, with or without a path behind which it is served.
+        url: of the server, with or without a path behind which it is served; a user and password
+            in it are sent as basic authentication.
+
+    Raises:
+        SettingsError: CHIM732, it is no http or https address.
     """
 
     def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
+        self._headers: dict[str, str] = {}
+        try:
+            parts = urllib.parse.urlsplit(url)
+            user, _, host = parts.netloc.rpartition("@")
+            self._url = parts._replace(netloc=host, query="", fragment="").geturl().rstrip("/")
+        except ValueError:
+            raise SettingsError("CHIM732", "CHIMERA_PROMETHEUS_URL is no address") from None
+        if parts.scheme not in {"http", "https"} or not host:
+            raise self._unusable(ValueError("it is no http or https address"))
+        if user:
+            login = base64.b64encode(urllib.parse.unquote(user).encode()).decode()
+            self._headers["Authorization"] = f"Basic {login}"
 
     def read(self, now_ns: int) -> dict[str, Health]:
         """Health of the heads that the server has scraped.
@@ -123,19 +139,22 @@ class PrometheusHealth:
                 and math.isfinite(value := float(sample["value"][1]))
             ]
         except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException) as error:
-            raise SettingsError(
-                "CHIM732",
-                f"prometheus '{_shown(self._url)}' gives no usable answer: {_reason(error)}",
-                hint="look at CHIMERA_PROMETHEUS_URL; without it the ledger is read",
-            ) from None
+            raise self._unusable(error) from None
 
     def _get(self, query: str) -> Any:
         asked = urllib.parse.urlencode({"query": query, "timeout": f"{TIMEOUT_S:g}s"})
-        url = f"{self._url}/api/v1/query?{asked}"
-        if urllib.parse.urlsplit(url).scheme not in {"http", "https"}:
-            raise ValueError("it is no http or https address")
-        with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:  # noqa: S310 - scheme checked
+        request = urllib.request.Request(  # noqa: S310 - the scheme was checked
+            f"{self._url}/api/v1/query?{asked}", headers=self._headers
+        )
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - as above
             return json.loads(answer.read(_ANSWER_BYTES))
+
+    def _unusable(self, error: Exception) -> SettingsError:
+        return SettingsError(
+            "CHIM732",
+            f"prometheus '{self._url}' gives no usable answer: {_reason(error)}",
+            hint="look at CHIMERA_PROMETHEUS_URL; without it the ledger is read",
+        )
 
 
 def error_rate(errors: float, count: float) -> float:
@@ -185,9 +204,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, urllib.error.URLError):
         return str(error.reason).lower()
     return str(error).lower() or type(error).__name__.lower()
-
-
-def _shown(url: str) -> str:
-    """A URL without the password that may stand in it."""
-    parts = urllib.parse.urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
