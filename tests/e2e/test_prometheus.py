@@ -157,11 +157,16 @@ def test_a_run_is_seen_by_prometheus(
         check=True,
         stdout=subprocess.DEVNULL,
     )
-    blocks = wait("counted kernel", lambda: ask('chimera_blocks_total{outcome="ok"} > 0'))
-    assert blocks == {"kind=quantum,outcome=ok": 1.0}
+    wait("counted run", lambda: ask("sum(chimera_blocks_total)") == {"": 2.0})
+    assert ask("chimera_blocks_total > 0") == {
+        "kind=ai,outcome=ok": 1,
+        "kind=quantum,outcome=ok": 1,
+    }
     assert ask("up") == {"": 1.0}
     assert ask("chimera_phase_duration_seconds_count") == {
-        f"kind=quantum,outcome=ok,phase={phase}": 1.0 for phase in PHASES
+        f"kind={kind},outcome=ok,phase={phase}": 1.0
+        for kind in ("ai", "quantum")
+        for phase in PHASES
     }
     assert ask("sum(chimera_phase_duration_seconds_sum)")[""] > 0
     assert ask('chimera_checkpoint_bytes_total{operation="store"} > 0')
