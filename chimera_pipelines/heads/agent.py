@@ -186,7 +186,8 @@ class Agent:
             case "start":
                 self._keeper(frame).start()
             case "restart":
-                self._keeper(frame).fence(f"restart: {frame['reason']}")
+                recompute = frame.get("recompute") is True
+                self._keeper(frame).fence(f"restart: {frame['reason']}", recompute=recompute)
             case "fault":
                 keeper = self._keeper(frame)
                 if keeper.entry.incarnation == frame["incarnation"]:

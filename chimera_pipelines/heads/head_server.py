@@ -60,6 +60,9 @@ class HeadServer:
         performers: how each is made, by name.
         beat: told what `beat` says whenever that has changed.
         interrupts: of the main thread.
+
+    Attributes:
+        timeline: how this incarnation took over from another one; every watcher is told.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class HeadServer:
     ) -> None:
         self.here = here
         self.interrupts = interrupts or Interrupts()
+        self.timeline: dict[str, Any] | None = None
         self._makers = performers
         self._performers: dict[str, Performer] = {}
         self._tell = beat
@@ -157,6 +161,8 @@ class HeadServer:
         with self._changed:
             self._watchers.append(peer)
             busy = bool(self._jobs())
+        if self.timeline is not None:
+            self._send(peer, {"is": "regenerated", "timeline": self.timeline})
         self._send(peer, {"is": "busy" if busy else "idle", "step": self.beat()["step"]})
 
     def _cancel(self, wanted: Callable[[Work], bool]) -> None:

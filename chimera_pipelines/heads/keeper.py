@@ -84,6 +84,7 @@ class Keeper:
         self._failures = 0
         self._again: float | None = None
         self._stopping = False
+        self._recompute = False
 
     @property
     def gone(self) -> bool:
@@ -97,9 +98,15 @@ class Keeper:
         self._failures = 0
         self._fork()
 
-    def fence(self, reason: str, *, signal_number: int | None = None) -> None:
-        """End this incarnation; the next is forked when it is reaped."""
+    def fence(
+        self, reason: str, *, signal_number: int | None = None, recompute: bool = False
+    ) -> None:
+        """End this incarnation; the next is forked when it is reaped.
+
+        `recompute` has the next one run kernels of its last tickets again.
+        """
         process = self._process
+        self._recompute = self._recompute or recompute
         if process is None:
             self.start()
         elif process.fenced is None:
@@ -158,7 +165,7 @@ class Keeper:
             office.secret,
             office.directory.path,
             office.performers,
-            self.entry.before,
+            self._predecessor(),
             listener,
             theirs,
         )
@@ -184,6 +191,16 @@ class Keeper:
         )
         office.changed()
 
+    def _predecessor(self) -> Predecessor | None:
+        """What the next process is told of the one before it."""
+        before, asked = self.entry.before, self._recompute
+        self._recompute = False
+        if not asked:
+            return before
+        if before is None:
+            before = Predecessor(self.entry.incarnation, "restart", None, 0.0, 0.0)
+        return replace(before, recompute=True)
+
     def _hear(self, _: int) -> None:
         """Read the beats that have come."""
         process = self._process
@@ -198,7 +215,7 @@ class Keeper:
         now = time.monotonic()
         process.pulse.beat(now)
         self.said = json.loads(data)
-        if self.said and not process.ready:
+        if self.said and "problem" not in self.said and not process.ready:
             process.ready = True
             self._failures = 0
             start_s = round(now - process.forked, 6)
@@ -216,8 +233,11 @@ class Keeper:
         self._office.selector.unregister(process.beats)
         process.beats.close()
         self._process = None
+        refused = self.said.get("problem")
         self._bury(process, status)
-        if not self._stopping:
+        if refused is not None:
+            self.entry = replace(self.entry, problem=str(refused["message"]))
+        elif not self._stopping:
             self._next(process)
         self._office.changed()
 

@@ -19,6 +19,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,8 +28,15 @@ from chimera_pipelines.heads import wire
 from chimera_pipelines.heads.head_server import HeadServer, MakePerformer
 from chimera_pipelines.heads.interrupts import Interrupts
 from chimera_pipelines.heads.liveness import BEAT_S
-from chimera_pipelines.heads.performer import DeviceLostError, HeadContext, Performer, Predecessor
+from chimera_pipelines.heads.performer import DeviceLostError, HeadContext, Predecessor
 from chimera_pipelines.heads.protocol import HeadKind
+from chimera_pipelines.heads.regeneration import (
+    OUT_OF_SERVICE,
+    REGENERATION,
+    Regenerator,
+    regenerate,
+)
+from chimera_pipelines.heads.timeline import Timeline
 
 DEVICE_LOST = 75
 _STUCK_S = 30.0  # a client that reads nothing for so long is hung up on
@@ -68,9 +76,9 @@ def serve(birth: Birth) -> NoReturn:
     os.environ["CHIMERA_HEAD"] = birth.head
     beats = Beats(birth.beats)
     beats.begin()
-    server = HeadServer(
-        _context(birth), makers(birth.performers), beat=beats, interrupts=interrupts
-    )
+    here = _context(birth)
+    server = HeadServer(here, makers(birth.performers), beat=beats, interrupts=interrupts)
+    server.timeline = _come_back(here, birth.performers.get(REGENERATION), beats)
     beats(server.beat())
     doors = threading.Thread(target=_accept, args=(server, birth), name="accept", daemon=True)
     doors.start()
@@ -86,7 +94,43 @@ def serve(birth: Birth) -> NoReturn:
 
 def makers(performers: Mapping[str, str]) -> dict[str, MakePerformer]:
     """How performers are made, by name, from "module:Class"."""
-    return {name: _Maker(name, target) for name, target in performers.items()}
+    return {
+        name: partial(_made, target) for name, target in performers.items() if name != REGENERATION
+    }
+
+
+def _made(target: str, here: HeadContext) -> Any:
+    """An object of a "module:Class"."""
+    module, _, attribute = target.partition(":")
+    return getattr(importlib.import_module(module), attribute)(here)
+
+
+def _come_back(here: HeadContext, target: str | None, beats: Beats) -> dict[str, Any] | None:
+    """Do what comes before the first work; the timeline, where there was someone before us."""
+    regenerator: Regenerator | None = None if target is None else _made(target, here)
+    timeline = regenerate(here, regenerator)
+    if timeline.problem is not None:
+        beats({"problem": {**timeline.problem, "message": timeline.problem["message"][:1500]}})
+    if regenerator is not None:
+        writer = threading.Thread(target=_record, args=(regenerator, timeline), name="record")
+        writer.start()
+        if timeline.problem is not None:
+            writer.join()
+    if timeline.problem is not None:
+        _log.error("%s", timeline.problem["message"])
+        sys.exit(OUT_OF_SERVICE)
+    if timeline.old is None:
+        return None
+    _log.info("%s", timeline.line())
+    return timeline.as_json()
+
+
+def _record(regenerator: Regenerator, timeline: Timeline) -> None:
+    """Keep a timeline; a head whose record cannot be kept works all the same."""
+    try:
+        regenerator.record(timeline)
+    except Exception:  # noqa: BLE001 - a door's
+        _log.exception("no record of: %s", timeline.line())
 
 
 class Beats:
@@ -114,17 +158,6 @@ class Beats:
     def _send(self) -> None:
         with suppress(BlockingIOError, ConnectionError):  # a full buffer has beats enough
             self._to.send(self._said or b"{}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Maker:
-    name: str
-    target: str
-
-    def __call__(self, here: HeadContext) -> Performer:
-        module, _, attribute = self.target.partition(":")
-        made: Performer = getattr(importlib.import_module(module), attribute)(here)
-        return made
 
 
 def _context(birth: Birth) -> HeadContext:

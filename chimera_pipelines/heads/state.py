@@ -35,7 +35,7 @@ class HeadEntry:
         started: seconds since 1970 when the process was forked.
         start_s: seconds from fork to its first sign that it is ready.
         before: how the incarnation before it ended.
-        problem: why it is down and stays so (CHIM716).
+        problem: why it is down and stays so (CHIM716, CHIM740).
     """
 
     kind: HeadKind
