@@ -27,6 +27,7 @@ from chimera_pipelines.heads.performer import Predecessor
 from chimera_pipelines.heads.proc import look
 from chimera_pipelines.heads.process import DEVICE_LOST, Birth, serve
 from chimera_pipelines.heads.state import KINDS, HeadEntry
+from chimera_pipelines.heads.tls import Tls
 from chimera_pipelines.heads.wire import Listener
 
 MOST_FAILURES = 5
@@ -41,6 +42,8 @@ class Office:
     Attributes:
         changed: called after each change of an entry.
         descriptors: of the agent, none of which a child may keep.
+        listen: "tcp:HOST" where heads listen, each at a free port; None for Unix sockets.
+        tls: of connections over TCP.
     """
 
     agent: str
@@ -52,6 +55,12 @@ class Office:
     selector: selectors.BaseSelector
     changed: Callable[[], None]
     descriptors: Callable[[], Iterable[int]]
+    listen: str | None = None
+    tls: Tls | None = None
+
+    def address(self, head: str, incarnation: int) -> str:
+        """Where an incarnation listens."""
+        return f"{self.listen}:0" if self.listen else f"unix:{head}.{incarnation}.sock"
 
 
 @dataclass(slots=True)
@@ -151,8 +160,7 @@ class Keeper:
     def _fork(self) -> None:
         office = self._office
         number = office.directory.next_incarnation(self.head)
-        address = f"unix:{self.head}.{number}.sock"
-        listener = Listener(address, directory=office.directory.path)
+        listener = Listener(office.address(self.head, number), directory=office.directory.path)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         ours.setblocking(False)
         birth = Birth(
@@ -168,6 +176,7 @@ class Keeper:
             self._predecessor(),
             listener,
             theirs,
+            office.tls,
         )
         closing = [*office.descriptors(), ours.fileno()]
         child = offspring.fork(lambda: serve(birth), closing=closing, name=self.head, dies=True)
@@ -180,7 +189,7 @@ class Keeper:
         self.said = {}
         self.entry = replace(
             self.entry,
-            address=address,
+            address=listener.address,
             pid=child.pid,
             created=child.created,
             incarnation=number,

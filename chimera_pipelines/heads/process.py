@@ -30,6 +30,7 @@ from chimera_pipelines.heads.interrupts import Interrupts
 from chimera_pipelines.heads.liveness import BEAT_S
 from chimera_pipelines.heads.performer import DeviceLostError, HeadContext, Predecessor
 from chimera_pipelines.heads.protocol import HeadKind
+from chimera_pipelines.heads.tls import Tls
 from chimera_pipelines.heads.regeneration import (
     OUT_OF_SERVICE,
     REGENERATION,
@@ -52,6 +53,7 @@ class Birth:
         memory_bytes: of its register bank; None for a share of the device's memory.
         listener: the socket that the agent bound for it.
         beats: where heartbeats go, a datagram each.
+        tls: of connections over TCP.
     """
 
     head: str
@@ -66,6 +68,7 @@ class Birth:
     before: Predecessor | None
     listener: wire.Listener
     beats: socket.socket
+    tls: Tls | None = None
 
 
 def serve(birth: Birth) -> NoReturn:
@@ -185,14 +188,14 @@ def _accept(server: HeadServer, birth: Birth) -> None:
         except OSError:
             _log.exception("%s accepts no more", birth.head)
             os._exit(1)  # nobody could reach this process again: a new one is better
-        reader = threading.Thread(target=_read, args=(server, sock, birth.secret), daemon=True)
+        reader = threading.Thread(target=_read, args=(server, sock, birth), daemon=True)
         reader.start()
 
 
-def _read(server: HeadServer, sock: socket.socket, secret: bytes) -> None:
+def _read(server: HeadServer, sock: socket.socket, birth: Birth) -> None:
     """Read one connection to its end; whatever comes over it must not end the head."""
     try:
-        connection = wire.accept(sock, secret)
+        connection = wire.accept(sock, birth.secret, tls=birth.tls)
     except (OSError, EOFError, ChimeraError) as error:
         _log.warning("%s refused a connection: %s", server.here.id, error)
         return
