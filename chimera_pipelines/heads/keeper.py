@@ -23,6 +23,7 @@ from typing import Any
 from chimera_pipelines.heads import offspring
 from chimera_pipelines.heads.directory import HeadsDirectory
 from chimera_pipelines.heads.liveness import Pulse
+from chimera_pipelines.heads.oom import killed_by, oom_kills
 from chimera_pipelines.heads.performer import Predecessor
 from chimera_pipelines.heads.proc import look
 from chimera_pipelines.heads.process import DEVICE_LOST, Birth, serve
@@ -71,6 +72,7 @@ class _Process:
     beats: socket.socket
     pulse: Pulse
     forked: float
+    oom_kills: int
     ready: bool = False
     fenced: tuple[str, int | None, float, float] | None = None
 
@@ -183,7 +185,7 @@ class Keeper:
         listener.close()
         theirs.close()
         now = time.monotonic()
-        self._process = _Process(child, ours, Pulse(now), now)
+        self._process = _Process(child, ours, Pulse(now), now, oom_kills())
         office.selector.register(ours, selectors.EVENT_READ, self._hear)
         office.selector.register(child.pidfd, selectors.EVENT_READ, self._ended)
         self.said = {}
@@ -254,7 +256,7 @@ class Keeper:
         """Note how an incarnation ended, and take its socket away."""
         now = time.monotonic()
         reason, number, detect_s, since = process.fenced or (
-            *_how_it_ended(status),
+            *_how_it_ended(status, process.oom_kills),
             now - process.pulse.beaten,
             now,
         )
@@ -284,10 +286,10 @@ class Keeper:
         self.entry = replace(self.entry, state="regenerating")
 
 
-def _how_it_ended(status: int) -> tuple[str, int | None]:
+def _how_it_ended(status: int, oom_kills_before: int) -> tuple[str, int | None]:
     """What a wait status says, and the signal."""
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        return f"killed by {signal.Signals(number).name}", number
+        return killed_by(number, kills=oom_kills() - oom_kills_before), number
     code = os.waitstatus_to_exitcode(status)
     return "its device was lost" if code == DEVICE_LOST else f"ended with exit code {code}", None
