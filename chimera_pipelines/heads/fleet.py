@@ -1,168 +1,83 @@
-"""A client of head processes: starts them, gives them work, follows them through their deaths."""
+"""A client of head processes: starts them, gives them work, follows them through their deaths.
+
+Its threads are in `following.py`, what it tells in `fleet_events.py`.
+"""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any
 
-from chimera_pipelines.errors import ChimeraError
+from chimera_pipelines.heads.attach import AgentHandle, attach_or_start
+from chimera_pipelines.heads.fleet_events import Adopted, Death, FleetEvents, Incarnation
+from chimera_pipelines.heads.following import NO_HEADS_S, Following
+from chimera_pipelines.heads.frames import Bytes
 from chimera_pipelines.heads.performer import Orphan
-from chimera_pipelines.heads.wire import Bytes, Message
-from chimera_pipelines.settings import Settings
+from chimera_pipelines.heads.state import HeadEntry
 
-NO_HEADS_S = 60.0
+__all__ = [
+    "NO_HEADS_S",
+    "Adopted",
+    "AgentHandle",
+    "Death",
+    "Fleet",
+    "FleetEvents",
+    "Incarnation",
+    "attach_or_start",
+]
 
-
-@dataclass(frozen=True, slots=True)
-class Incarnation:
-    """One process of a head; (agent, number) is unique for ever."""
-
-    agent: str
-    number: int
-
-
-@dataclass(frozen=True, slots=True)
-class Death:
-    """An incarnation that this client was connected to is gone.
-
-    Attributes:
-        reason: what the agent saw: "killed by SIGKILL", "stopped (SIGSTOP)", …
-        signal: that ended it, or None.
-        work: id of this client's work that it was doing, or None.
-        step: key of the step that had started and not ended, or None.
-        final: the agent has given it up (CHIM716): there will be no next incarnation.
-        detect_s: from the first sign to the agent's finding.
-        fence_s: from there until the process was killed and reaped.
-    """
-
-    head: str
-    incarnation: Incarnation
-    reason: str
-    signal: int | None = None
-    work: str | None = None
-    step: str | None = None
-    final: bool = False
-    detect_s: float = 0.0
-    fence_s: float = 0.0
+_JOIN_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Adopted:
-    """A work of a run that a head still does, or that waits there, and is now told to us.
+class Fleet(Following):
+    """Heads of one agent, as one client sees them.
 
-    Attributes:
-        current: key of the step that has started and not ended.
-        ended: `end` frames that were emitted before.
-        payload: as it was given.
-    """
-
-    head: str
-    work: str
-    performer: str
-    payload: Mapping[str, Any]
-    current: str | None
-    ended: tuple[Mapping[str, Any], ...]
-
-
-class FleetEvents(Protocol):
-    """What a fleet tells, from its threads, always with `Fleet.lock` held."""
-
-    def up(self, head: str, incarnation: Incarnation) -> None:
-        """A head answers; it is idle unless a `busy` frame follows."""
-        ...
-
-    def frame(self, head: str, message: Message) -> None:
-        """A head says something: start, end, rest, busy, idle, adopted.
-
-        At `rest` the head is free again already: `perform` may be called from here.
-        """
-        ...
-
-    def down(self, head: str, death: Death) -> None:
-        """A head that was up is gone; the next incarnation comes by itself unless `final`."""
-        ...
-
-    def broken(self, error: ChimeraError) -> None:
-        """Nothing more will come: no head answers (CHIM714), or the agent cannot be started."""
-        ...
-
-
-class AgentHandle:
-    """An agent that this process found or started; a context manager.
-
-    Attributes:
-        directory: its folder.
-        own: started by this process, and ended by `close`.
-    """
-
-    directory: Path
-    own: bool
-
-    def wait(self, timeout_s: float = 60.0) -> None:
-        """Return when it answers.
-
-        Raises:
-            HeadUnavailableError: CHIM714 it does not; CHIM718 a module of its preload fails.
-        """
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """End it with its heads if it is our own."""
-        raise NotImplementedError
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-def attach_or_start(
-    settings: Settings,
-    *,
-    performers: Mapping[str, str],
-    preload: Sequence[str],
-    lazily: bool = True,
-) -> AgentHandle:
-    """The warm agent of CHIMERA_HOME if it can serve us, else an agent of our own.
-
-    A warm agent serves us when it has our performers and was started with our settings.
+    When the agent dies, every head is told to be down and an own agent takes its place.
 
     Args:
-        settings: of the heads.
-        performers: "module:Class" by name.
-        preload: modules that an own agent imports before it forks heads.
-        lazily: return at once; an own agent is still starting then (`AgentHandle.wait`).
+        agent: whose heads they are; may be starting.
+        events: told what happens.
+
+    Attributes:
+        lock: held while events are told; hold it to see a state that does not change.
     """
-    raise NotImplementedError
-
-
-class Fleet:
-    """Heads of one agent, as one client sees them. One thread a head, one for the agent.
-
-    When the agent dies, every head is told to be down and an own agent is started in its place.
-    """
-
-    lock: threading.RLock
 
     def __init__(self, agent: AgentHandle, *, events: FleetEvents) -> None:
-        raise NotImplementedError
+        super().__init__(agent, events)
 
     def require(self, *heads: str) -> None:
         """Follow these heads; the agent starts those that are down. Returns at once."""
+        with self.lock:
+            for head in heads:
+                self._follow(head)
+                if head not in self._required:
+                    self._required.add(head)
+                    self._given_up.discard(head)
+                    self._agent.send({"do": "start", "head": head})
 
     def idle(self) -> list[str]:
         """Heads that answer and do nothing, for us or for others; sorted."""
-        raise NotImplementedError
+        with self.lock:
+            return sorted(head for head, link in self._links.items() if link.idle)
+
+    def up(self) -> list[str]:
+        """Heads that answer; sorted."""
+        with self.lock:
+            return sorted(self._links)
+
+    def entries(self) -> Mapping[str, HeadEntry]:
+        """What the agent publishes of all heads; empty while there is no agent."""
+        with self.lock:
+            state = self._agent.state
+            return {} if state is None else state.heads
+
+    def incarnation(self, head: str) -> Incarnation | None:
+        """The incarnation that answers now."""
+        with self.lock:
+            link = self._links.get(head)
+            return None if link is None else link.incarnation
 
     def perform(
         self,
@@ -175,22 +90,72 @@ class Fleet:
         orphan: Orphan = "finish",
         buffers: Sequence[Bytes] = (),
     ) -> bool:
-        """Give a head work; False when it has just died (`down` follows or was called)."""
-        raise NotImplementedError
+        """Give a head work; False when it has just died (`down` follows or was called).
+
+        Args:
+            head: one that is up. It queues what it cannot do at once.
+            work: id, chosen by the caller, of which all frames of this work tell.
+            performer: who does it there.
+            payload: what for.
+            run: id by which all works of a run are cancelled and adopted.
+            orphan: what becomes of it when this process dies.
+            buffers: raw bytes beside the payload.
+        """
+        frame = {
+            "do": "perform",
+            "work": work,
+            "performer": performer,
+            "payload": payload,
+            "run": run,
+            "orphan": orphan,
+        }
+        with self.lock:
+            link = self._links.get(head)
+            if link is None or not link.send(frame, buffers):
+                return False
+            link.works[work] = None
+            return True
 
     def cancel(self, head: str, work_or_run: str) -> None:
         """Have a work, or all works of a run, cancelled on a head; its `rest` frame follows."""
+        with self.lock:
+            link = self._links.get(head)
+            if link is not None:
+                link.send({"do": "cancel", "work": work_or_run})
 
     def adopt(self, run: str, *, timeout_s: float = 5.0) -> list[Adopted]:
-        """Take over what running heads do for a run; their frames come to us from now on."""
-        raise NotImplementedError
+        """Take over what running heads do for a run; their frames come to us from now on.
+
+        Heads that do not answer in time are left out. Not for use within an event.
+        """
+        until = time.monotonic() + timeout_s
+        with self._changed:
+            self._changed.wait_for(lambda: self._agent.state is not None or self._broken, timeout_s)
+            asked = {head for head, entry in self.entries().items() if entry.state == "idle"}
+            for head in asked:
+                self._follow(head)
+            self._wait(lambda: asked <= self._links.keys(), until)
+            self._adopted.clear()
+            frame = {"do": "adopt", "run": run}
+            asked = {h for h in asked if h in self._links and self._links[h].send(frame)}
+            self._wait(lambda: (asked & self._links.keys()) <= self._adopted.keys(), until)
+            return [work for head in sorted(self._adopted) for work in self._adopted[head]]
 
     def fault(self, head: str, reason: str) -> None:
         """Report that a head's answers cannot be trusted: it is fenced and regenerated."""
-
-    def incarnation(self, head: str) -> Incarnation | None:
-        """The incarnation that answers now."""
-        raise NotImplementedError
+        self._report_fault(head, reason)
 
     def close(self) -> None:
         """Stop following. Works that are being done go on (see `Orphan`)."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+            for link in self._links.values():
+                link.connection.hang_up()
+            self._agent.hang_up()
+            threads = list(self._threads.values())
+        until = time.monotonic() + _JOIN_S
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, until - time.monotonic()))
+        self._agent.close()

@@ -1,0 +1,89 @@
+"""What a `Fleet` tells its client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from chimera_pipelines.errors import ChimeraError
+from chimera_pipelines.heads.frames import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Incarnation:
+    """One process of a head; (agent, number) is unique for ever."""
+
+    agent: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """An incarnation that this client was connected to is gone.
+
+    Attributes:
+        reason: what the agent saw: "killed by SIGKILL", "stopped (SIGSTOP)", …
+        signal: that ended it, or None.
+        work: id of this client's work that it was doing, or None.
+        step: key of the step that had started and not ended, or None.
+        works: ids of all of this client's works that it had, `work` among them.
+        final: the agent has given it up (CHIM716): there will be no next incarnation.
+        detect_s: from its last sign of life to the agent's finding.
+        fence_s: from there until the process was killed and reaped.
+    """
+
+    head: str
+    incarnation: Incarnation
+    reason: str
+    signal: int | None = None
+    work: str | None = None
+    step: str | None = None
+    works: tuple[str, ...] = ()
+    final: bool = False
+    detect_s: float = 0.0
+    fence_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A work of a run that a head still does, or that waits there, and is now told to us.
+
+    Attributes:
+        payload: as it was given.
+        current: key of the step that has started and not ended.
+        ended: `end` frames that were emitted before.
+    """
+
+    head: str
+    work: str
+    performer: str
+    payload: Mapping[str, Any]
+    current: str | None
+    ended: tuple[Mapping[str, Any], ...]
+
+
+class FleetEvents(Protocol):
+    """What a fleet tells, from its threads, always with `Fleet.lock` held; must return soon."""
+
+    def up(self, head: str, incarnation: Incarnation) -> None:
+        """A head answers; a `busy` or `idle` frame follows at once."""
+        ...
+
+    def frame(self, head: str, message: Message) -> None:
+        """A head says something: start, end, rest, busy, idle.
+
+        At `rest` the head counts as idle already if nothing waits there: `perform` may be called.
+        """
+        ...
+
+    def down(self, head: str, death: Death) -> None:
+        """A head that was up is gone; the next incarnation comes by itself unless `final`."""
+        ...
+
+    def broken(self, error: ChimeraError) -> None:
+        """Nothing more will come: no head answers (CHIM714), or none can be started (CHIM716, …).
+
+        Told once.
+        """
+        ...
