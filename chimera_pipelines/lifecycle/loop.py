@@ -5,19 +5,22 @@ inputs; reaching the limit is no failure (MAML.md §4, feedback). What `post` re
 input of the same name, but not over a carried one: that is the loop's own state, and a `post` that
 publishes it in another form must not change what the next pass starts from.
 
+Between two passes the loop leaves a note (`carried`), from which another head goes on.
+
 The register of each pass lives on the head until the next one begins; only the last is stored, for
 the checkpoint to hold it beside the last output. The ticket's CUDA time is that of all passes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.errors import KernelError, Where
 from chimera_pipelines.lifecycle import calls, circuits
+from chimera_pipelines.lifecycle.carried import Carried
 from chimera_pipelines.lifecycle.functions import available
 from chimera_pipelines.lifecycle.records import Invocation
 from chimera_pipelines.lifecycle.run import Run
@@ -36,6 +39,7 @@ class Finished:
     drawing: Mapping[str, Any] = field(default_factory=dict)
     cuda_ns: int | None = None
     register: str | None = None
+    passes: Sequence[Mapping[str, Any]] = field(default_factory=list)
 
 
 def finish(
@@ -52,28 +56,31 @@ def finish(
     """
     if "measurements" not in payload:
         return Finished(dict(payload["output"]))
-    output = _post(run, kernel, invocation, payload, left())
     if kernel.feedback is None:
+        output = _post(run, kernel, invocation, payload, left())
         drawing, register = _drawing(payload, payload), payload.get("register")
         return Finished(output, {}, drawing, _cuda(payload), register)
-    passes = _Passes(run, kernel, payload, _cuda(payload))
-    series: dict[str, list[float]] = {}
+    so_far = Carried.of(run, invocation)
+    if so_far.iteration == 1:
+        so_far.cuda_ns = _cuda(payload)
+    passes = _Passes(run, kernel, payload, so_far)
     try:
-        output = _iterate(passes, invocation, output, series, left)
+        output = _iterate(passes, invocation, left)
         register = passes.register()
     finally:
         passes.drop()
-    return Finished(output, series, _drawing(payload, passes.last), passes.cuda_ns, register)
+    drawing = _drawing(payload, passes.last)
+    return Finished(output, so_far.series, drawing, so_far.cuda_ns, register, so_far.passes)
 
 
 @dataclass(slots=True)
 class _Passes:
-    """What is kept of a loop's passes: the last one's results and register, the sum of times."""
+    """What is kept of a loop's passes: the last one's results and register, and what it carries."""
 
     run: Run
     kernel: KernelSpec
     last: Mapping[str, Any]
-    cuda_ns: int | None
+    so_far: Carried
     handle: Any = None
 
     def again(self, invocation: Invocation, seed: int, left_s: float) -> Mapping[str, Any]:
@@ -84,7 +91,7 @@ class _Passes:
         )
         spent = _cuda(self.last)
         if spent is not None:
-            self.cuda_ns = spent + (self.cuda_ns or 0)
+            self.so_far.cuda_ns = spent + (self.so_far.cuda_ns or 0)
         return self.last
 
     def register(self) -> str | None:
@@ -103,26 +110,22 @@ class _Passes:
             self.handle = None
 
 
-def _iterate(
-    passes: _Passes,
-    invocation: Invocation,
-    output: dict[str, Any],
-    series: dict[str, list[float]],
-    left: Callable[[], float],
-) -> dict[str, Any]:
-    run, kernel = passes.run, passes.kernel
+def _iterate(passes: _Passes, invocation: Invocation, left: Callable[[], float]) -> dict[str, Any]:
+    run, kernel, so_far = passes.run, passes.kernel, passes.so_far
     limit = int(kernel.options["feedback"].get("max_iterations", DEFAULT_MAX_ITERATIONS))
-    current = invocation
-    for iteration in range(1, limit + 1):
-        _record(series, output)
+    for iteration in range(so_far.iteration, limit + 1):
+        given = {**invocation.inputs, **so_far.inputs}
+        current = replace(invocation, inputs=given, iteration=iteration)
+        if iteration > 1:
+            if left() <= 0.0:
+                raise _time_up(run, kernel)
+            passes.again(current, invocation.seed + iteration - 1, left())
+        output = _post(run, kernel, current, passes.last, left())
         carried, done = _step(run, kernel, current, output, left())
+        so_far.ended(current, output)
         if done or iteration == limit:
             return {**output, "iterations": iteration, "converged": done}
-        current = replace(current, inputs={**current.inputs, **carried}, iteration=iteration + 1)
-        if left() <= 0.0:
-            raise _time_up(run, kernel)
-        payload = passes.again(current, invocation.seed + iteration, left())
-        output = _post(run, kernel, current, payload, left())
+        so_far.go_on(run, current, carried)
     raise AssertionError("max_iterations is at least 1 by the schema")
 
 
@@ -177,12 +180,6 @@ def _post(
     found = calls.returned(outcome, block, file=file, phase=Phase.FEEDBACK)
     store, inputs = run.services.store, invocation.inputs
     return calls.received(found, block, store, inputs, file=file, phase=Phase.FEEDBACK)
-
-
-def _record(series: dict[str, list[float]], output: Mapping[str, Any]) -> None:
-    for name, value in output.items():
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            series.setdefault(name, []).append(float(value))
 
 
 def _drawing(first: Mapping[str, Any], last: Mapping[str, Any]) -> dict[str, Any]:

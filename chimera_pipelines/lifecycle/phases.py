@@ -18,13 +18,23 @@ from typing import TypeVar
 from chimera_pipelines import telemetry
 from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.errors import ChimeraError, KernelError, SandboxUnavailableError, Where
-from chimera_pipelines.lifecycle import calls, circuits, functions, inputs, loop, publish, queries
+from chimera_pipelines.lifecycle import (
+    attempts,
+    calls,
+    circuits,
+    functions,
+    inputs,
+    loop,
+    publish,
+    queries,
+)
 from chimera_pipelines.lifecycle.records import (
     Deserialized,
     Embedded,
     Invocation,
     Measured,
     Outcome,
+    PhaseRecord,
     Propagated,
 )
 from chimera_pipelines.lifecycle.run import Run
@@ -72,26 +82,14 @@ def deserialize(
         KernelError: MAML505 inputs, MAML901–903 of the block's top-level code.
         RefusedError: MAML704.
     """
-    head = run.head(kernel.heads[0]).describe()
-    seed = run.seed(kernel)
-    started = Invocation(
-        kernel=kernel.name,
-        attempt=attempt,
-        head=head.id,
-        device=head.device,
-        incarnation=head.incarnation,
-        tier=str(run.tier),
-        inputs={},
-        input_digest=inputs.input_digest(kernel, {}, seed=seed, partition=run.partition),
-        seed=seed,
-        partition=run.partition,
-    )
+    head, seed = run.head_of(kernel), run.seed(kernel)
+    started = attempts.begun(run, kernel, attempt, head)
     with _phase(run, kernel, started, Phase.DESERIALIZE) as clock:
         resolved = inputs.resolve(run.document, kernel, publish.sources(run, upstream))
         found = inputs.input_digest(kernel, resolved.hashed, seed=seed, partition=run.partition)
         started = _with_inputs(started, resolved.given, found)
         inputs.check_inputs(run.document, kernel, resolved.given)
-        reusable = run.reusable(found, head.kind)
+        reusable = run.reusable(found, head.describe().kind)
         if reusable is None and kernel.block.language in ("python", "qiskit"):
             run.session(kernel, phase=Phase.DESERIALIZE)
         started = _with_reuse(started, reusable)
@@ -100,7 +98,7 @@ def deserialize(
 
 def embed(run: Run, before: Deserialized) -> Embedded:
     """Phase 2: inputs to device arrays, features to state preparation in front of the circuit."""
-    kernel, invocation = run.kernels[before.invocation.kernel], before.invocation
+    kernel, invocation = _taken(run, before)
     with _phase(run, kernel, invocation, Phase.EMBED) as clock:
         payload: Mapping[str, JSONValue] = {}
         if invocation.reused is None:
@@ -111,7 +109,7 @@ def embed(run: Run, before: Deserialized) -> Embedded:
 
 def propagate(run: Run, before: Embedded) -> Propagated:
     """Phase 3: the function runs, the state evolves, the query executes."""
-    kernel, invocation = run.kernels[before.invocation.kernel], before.invocation
+    kernel, invocation = _taken(run, before)
     with _phase(run, kernel, invocation, Phase.PROPAGATE) as clock:
         payload: Mapping[str, JSONValue] = {}
         if invocation.reused is None:
@@ -122,7 +120,7 @@ def propagate(run: Run, before: Embedded) -> Propagated:
 
 def measure(run: Run, before: Propagated) -> Measured:
     """Phase 4: shots to counts, basis changes to expectation values, arrays to JSON or blobs."""
-    kernel, invocation = run.kernels[before.invocation.kernel], before.invocation
+    kernel, invocation = _taken(run, before)
     with _phase(run, kernel, invocation, Phase.MEASURE) as clock:
         payload: Mapping[str, JSONValue] = {}
         if invocation.reused is None:
@@ -134,15 +132,24 @@ def measure(run: Run, before: Propagated) -> Measured:
 
 def feedback(run: Run, before: Measured) -> Outcome:
     """Phase 5: `post`, the loop back to phase 2, the output's check, checkpoint and ticket."""
-    kernel, invocation = run.kernels[before.invocation.kernel], before.invocation
+    kernel, invocation = _taken(run, before)
     with _phase(run, kernel, invocation, Phase.FEEDBACK) as clock:
-        if invocation.reused is not None:
+        signed = run.standing(kernel, invocation)
+        if signed is not None:
+            outcome = publish.adopt(run, kernel, invocation, signed)
+        elif invocation.reused is not None:
             outcome = publish.reuse(run, kernel, invocation, clock.elapsed)
         else:
             result = loop.finish(run, kernel, invocation, before.payload, clock.left)
             outcome = publish.publish(run, kernel, invocation, result, clock.elapsed)
     run.release(kernel.name)
     return outcome
+
+
+def _taken(run: Run, before: PhaseRecord) -> tuple[KernelSpec, Invocation]:
+    """The kernel of a record, and its invocation as the head that goes on with it signs it."""
+    kernel = run.kernels[before.invocation.kernel]
+    return kernel, run.stamped(kernel, before.invocation)
 
 
 def run_kernel(
@@ -191,27 +198,28 @@ def _phase(run: Run, kernel: KernelSpec, invocation: Invocation, phase: Phase) -
             yield clock
         except calls.OutOfTimeError as error:
             whole = _out_of_time(kernel, run, phase, error.where)
-            raise _failed(run, kernel, invocation, phase, whole) from None
+            raise _failed(clock, invocation, phase, whole) from None
         except ChimeraError as error:
-            raise _failed(run, kernel, invocation, phase, error) from error.__cause__
+            raise _failed(clock, invocation, phase, error) from error.__cause__
         except Exception as error:
             root = run.services.settings.root
             stored = storage_error(error, root) if isinstance(error, OSError) else None
             if stored is not None:
-                raise _failed(run, kernel, invocation, phase, stored) from error
+                raise _failed(clock, invocation, phase, stored) from error
             # A fault of ours must still leave a failed ticket and let other kernels go on.
             inner = KernelError("CHIM900", f"internal error: {type(error).__name__}: {error}")
-            raise _failed(run, kernel, invocation, phase, inner) from error
+            raise _failed(clock, invocation, phase, inner) from error
 
 
 def _failed(
-    run: Run, kernel: KernelSpec, invocation: Invocation, phase: Phase, error: ChimeraError
+    clock: _Clock, invocation: Invocation, phase: Phase, error: ChimeraError
 ) -> ChimeraError:
+    run, kernel = clock.run, clock.kernel
     where = error.where or Where(run.document.path, kernel.line, kernel.column)
     if run.stopped is not None and _comes_of_stopping(error):
         error = KernelError("MAML903", f"stopped: {run.stopped}", hint=_STOPPED_HINT)
     record = KernelError(error.code, error.message, phase=phase, where=where, hint=error.hint)
-    run.fail(invocation, record)
+    run.fail(invocation, record, clock.elapsed())
     if isinstance(error, KernelError):
         return record
     error.where = where

@@ -7,7 +7,7 @@ that no ticket ever names what does not exist.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from chimera_pipelines.digest import JSONValue, NotCanonicalError
 from chimera_pipelines.errors import KernelError, Where
 from chimera_pipelines.lifecycle.inputs import Sources
 from chimera_pipelines.lifecycle.loop import Finished
-from chimera_pipelines.lifecycle.receipts import TicketReceipt
+from chimera_pipelines.lifecycle.receipts import SignedTicket
 from chimera_pipelines.lifecycle.records import Invocation, Outcome, Status
 from chimera_pipelines.lifecycle.run import Run
 from chimera_pipelines.lifecycle.spec import KernelSpec
@@ -24,6 +24,9 @@ from chimera_pipelines.maml.names import SUFFIX, slug
 from chimera_pipelines.maml.reader import read_file
 from chimera_pipelines.phase import Phase
 from chimera_pipelines.ring.checkpoint import MEDIA, pack
+
+_NOTE = "outcome "  # and its content id: what another head published is never overwritten
+_NOTHING = Finished({})
 
 
 def publish(
@@ -46,9 +49,7 @@ def publish(
     output = run.output(content)
     _check_output(kernel, output, where)
     checkpoint = _checkpoint(run, kernel, text, finished.register)
-    ticket = run.sign(invocation, "ok", content, finished.cuda_ns)
-    done = invocation.after(Phase.FEEDBACK, elapsed_s())
-    return _outcome(done, "ok", content, output, ticket, checkpoint, finished)
+    return _signed(run, kernel, invocation, elapsed_s, "ok", content, checkpoint, finished)
 
 
 def reuse(
@@ -56,12 +57,48 @@ def reuse(
 ) -> Outcome:
     """Sign that an earlier output stands in; it is checkpointed again if its shares are gone."""
     content = str(invocation.reused)
-    output = run.output(content)
     text = run.services.store.get(content)
     checkpoint = _checkpoint(run, kernel, text, None)
-    ticket = run.sign(invocation, "reused", content, None)
+    return _signed(run, kernel, invocation, elapsed_s, "reused", content, checkpoint, _NOTHING)
+
+
+def adopt(run: Run, kernel: KernelSpec, invocation: Invocation, signed: SignedTicket) -> Outcome:
+    """The outcome that another process signed and did not live to tell.
+
+    It left what is needed in a note; of one that is lost, the output and the ticket remain.
+    """
+    output = run.output(signed.output_digest)
+    note = run.noted(kernel.name, _NOTE + signed.output_digest)
+    if note is not None:
+        return replace(Outcome.from_json(note), output=output, ticket=asdict(signed.receipt))
+    text = run.services.store.get(signed.output_digest)
+    mine = replace(invocation, head=signed.head)
+    status: Any = signed.status
+    found = _outcome(mine, status, signed.output_digest, _checkpoint(run, kernel, text, None))
+    ticket = asdict(signed.receipt)
+    return replace(found, output=output, cuda_ns=signed.cuda_ns, ticket=ticket)
+
+
+def _signed(
+    run: Run,
+    kernel: KernelSpec,
+    invocation: Invocation,
+    elapsed_s: Callable[[], float],
+    status: Status,
+    content: str,
+    checkpoint: Mapping[str, Any],
+    finished: Finished,
+) -> Outcome:
+    """Note the outcome, then sign it; where another one stands already, that one counts."""
     done = invocation.after(Phase.FEEDBACK, elapsed_s())
-    return _outcome(done, "reused", content, output, ticket, checkpoint, Finished({}))
+    outcome = _outcome(done, status, content, checkpoint, finished)
+    run.note(kernel.name, _NOTE + content, outcome.to_json())
+    signed = run.sign(done, status, content, finished.cuda_ns, checkpoint=checkpoint)
+    if (signed.status, signed.head, signed.output_digest) != (status, invocation.head, content):
+        return adopt(run, kernel, invocation, signed)
+    seconds = invocation.after(Phase.FEEDBACK, elapsed_s()).seconds
+    ticket = asdict(signed.receipt)
+    return replace(outcome, output=run.output(content), ticket=ticket, seconds=seconds)
 
 
 def sources(run: Run, upstream: Mapping[str, JSONValue]) -> Sources:
@@ -135,11 +172,10 @@ def _outcome(
     invocation: Invocation,
     status: Status,
     content: str,
-    output: JSONValue,
-    ticket: TicketReceipt,
     checkpoint: Mapping[str, Any],
-    finished: Finished,
+    finished: Finished = _NOTHING,
 ) -> Outcome:
+    """All of an outcome but its output, which lies in the content store, and its ticket."""
     return Outcome(
         kernel=invocation.kernel,
         status=status,
@@ -150,12 +186,13 @@ def _outcome(
         tier=invocation.tier,
         input_digest=invocation.input_digest,
         output_digest=content,
-        output=output,
+        output=None,
         cuda_ns=finished.cuda_ns,
         seconds=invocation.seconds,
         series=finished.series,
-        ticket=asdict(ticket),
+        ticket={},
         checkpoint=checkpoint,
         drawing=finished.drawing,
         reused_from=invocation.reused_from,
+        passes=finished.passes,
     )

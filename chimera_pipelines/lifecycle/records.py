@@ -8,7 +8,7 @@ took or where.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
@@ -125,6 +125,7 @@ class Outcome:
         output: the published object; None when the kernel failed.
         output_digest: `out` of MAML.md §8.
         series: numbers of each feedback pass by name, for plots over iterations.
+        passes: where and when each feedback pass ran: `{pass, head, incarnation, seconds}`.
         ticket: `{seq, key, timestamp, root, signature_digest}`.
         checkpoint: `{id, bytes, shares, heads}`.
         drawing: `{circuit, counts, probabilities}` as far as there are such.
@@ -148,6 +149,7 @@ class Outcome:
     checkpoint: Mapping[str, Any] | None
     drawing: Mapping[str, Any]
     reused_from: str | None = None
+    passes: Sequence[Mapping[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; `from_json` reads it back."""

@@ -7,27 +7,31 @@ in the records, the content store, the ring, the ledger and the History.
 
 from __future__ import annotations
 
-import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from chimera_pipelines.digest import JSONValue, canonical, digest, read_canonical, sha256
-from chimera_pipelines.errors import CheckpointError, KernelError
+from chimera_pipelines.digest import JSONValue, read_canonical
+from chimera_pipelines.errors import KernelError
 from chimera_pipelines.heads.protocol import Head
-from chimera_pipelines.lifecycle import admission, calls
-from chimera_pipelines.lifecycle.receipts import GrantReceipt, TicketFields, TicketReceipt
+from chimera_pipelines.lifecycle import admission, calls, measured, outputs
+from chimera_pipelines.lifecycle.preload import preload
+from chimera_pipelines.lifecycle.progress import NoteKey
+from chimera_pipelines.lifecycle.receipts import (
+    GrantReceipt,
+    SignedTicket,
+    TicketFields,
+    TicketReceipt,
+)
 from chimera_pipelines.lifecycle.records import Invocation
 from chimera_pipelines.lifecycle.services import Services, SessionSpec
 from chimera_pipelines.lifecycle.spec import BlockSpec, DocumentSpec, KernelSpec
 from chimera_pipelines.sandbox.session import Session
 from chimera_pipelines.sandbox.tiers import Tier
-
-_LOG = logging.getLogger(__name__)
 
 # Why a run stops when the user asks for it.
 INTERRUPTED = "interrupted"
@@ -51,8 +55,11 @@ class Run:
         force: run every kernel, reuse none.
         whole: all phases of a kernel follow in this process, so that what later ones need can be
             begun while the sandbox starts.
+        again: kernels that another process had begun: what it signed stands and is taken over.
+        told: called when the run is stopped, from whichever thread stops it.
         stopped: why the run was stopped before its end, or None.
         failures: the last failed attempt of each kernel that has one, in this process.
+        waited: seconds that each kernel waited for its head, where somebody dispatches.
     """
 
     document: DocumentSpec
@@ -67,6 +74,9 @@ class Run:
     started: float = field(default_factory=time.monotonic)
     stopped: str | None = None
     failures: dict[str, FailedAttempt] = field(default_factory=dict)
+    waited: dict[str, float] = field(default_factory=dict)
+    again: set[str] = field(default_factory=set)
+    told: Callable[[], None] = lambda: None
     _sessions: dict[str, Session] = field(default_factory=dict)
     _registers: dict[tuple[str, str], Any] = field(default_factory=dict)
     _lock: RLock = field(default_factory=RLock)
@@ -83,8 +93,11 @@ class Run:
         force: bool,
         services: Services,
         whole: bool = False,
+        tier: Tier | None = None,
     ) -> Run:
         """Admit a run: permissions, partition, inputs, environment, heads, sandbox.
+
+        `tier` is that of the process which began the run, where another one goes on with it.
 
         Raises:
             UsageError: a partition or input that the document does not take.
@@ -95,7 +108,7 @@ class Run:
         admission.check(document, kernels, settings, partition)
         given = admission.run_inputs(document, kernels, inputs)
         services.require_heads(kernels)
-        tier = services.tier(document)
+        tier = services.tier(document) if tier is None else tier
         by_name = {kernel.name: kernel for kernel in kernels}
         return cls(document, by_name, run_id, partition, given, force, services, tier, whole)
 
@@ -125,6 +138,19 @@ class Run:
             sessions = list(self._sessions.values())
         for session in sessions:
             session.abort()
+        self.told()
+
+    def head_of(self, kernel: KernelSpec) -> Head:
+        """The head that runs a kernel here: that of this process, else the kernel's first."""
+        here = self.services.here
+        return self.head(kernel.heads[0]) if here is None else here.head
+
+    def stamped(self, kernel: KernelSpec, invocation: Invocation) -> Invocation:
+        """The invocation as the head that runs it now signs it."""
+        head = self.head_of(kernel)
+        info = head.describe()
+        number = self.services.incarnation(head)
+        return replace(invocation, head=info.id, device=info.device, incarnation=number)
 
     def head(self, name: str) -> Head:
         """The head `name`."""
@@ -139,10 +165,10 @@ class Run:
         with self._lock:
             if kernel.name in self._sessions:
                 return self._sessions[kernel.name]
-        head = self.head(kernel.heads[0])
+        head = self.head_of(kernel)
         if self.whole and kernel.block.language in ("qiskit", "qasm"):
             head.expect_circuits()
-        session: Session = head.open(self.session_spec(kernel))
+        session: Session = self.services.open(head, self.session_spec(kernel))
         with self._lock:
             self._sessions[kernel.name] = session
             late = self.stopped is not None
@@ -197,23 +223,7 @@ class Run:
 
     def reusable(self, input_digest: str, kind: str) -> tuple[str, str] | None:
         """Content id of an earlier output and its origin, if one may stand in (MAML.md §8)."""
-        if self.force:
-            return None
-        row = self.services.ledger.find_reusable(input_digest, kind)
-        if row is None or not self._whole(row.output_digest):
-            return None
-        return row.output_digest, f"{row.run_id} seq {row.seq}"
-
-    def _whole(self, content: str) -> bool:
-        """Whether an output is stored and its bytes are those of its digest."""
-        if not self.services.store.exists(content):
-            return False
-        try:
-            self.services.store.get(content)
-        except CheckpointError as error:
-            _LOG.warning("%s; it is not reused and its kernel runs again", error.message)
-            return False
-        return True
+        return None if self.force else outputs.find(self.services, input_digest, kind)
 
     def output(self, content: str) -> JSONValue:
         """A published output by its content id."""
@@ -221,18 +231,33 @@ class Run:
 
     def store_output(self, output: JSONValue) -> tuple[str, bytes]:
         """Put an output's canonical text into the content store; returns its id and bytes."""
-        text = canonical(output)
-        content = self.services.store.put(text, media="application/json")
-        if content != sha256(text):
-            raise AssertionError(f"content store returned {content} for {sha256(text)}")
-        return content, text
+        return outputs.store(self.services, output)
 
     def sign(
-        self, invocation: Invocation, status: str, output_digest: str, cuda_ns: int | None
-    ) -> TicketReceipt:
-        """Append the TICKET of an invocation."""
+        self,
+        invocation: Invocation,
+        status: str,
+        output_digest: str,
+        cuda_ns: int | None,
+        *,
+        checkpoint: Mapping[str, Any] | None = None,
+        error: KernelError | None = None,
+    ) -> SignedTicket:
+        """Append the TICKET of an invocation, or give the one that stands for it already.
+
+        Args:
+            invocation: with the seconds of every phase that was run.
+            status: of the ticket.
+            output_digest: `out` of the ticket.
+            cuda_ns: CUDA-event time.
+            checkpoint: the stored checkpoint, as in an `Outcome`.
+            error: what ended the attempt, for a failed one.
+
+        Raises:
+            HeadUnavailableError: CHIM761, this process was replaced.
+        """
         head = self.head(invocation.head).describe()
-        return self.services.journal(self.document).ticket(
+        return self.services.journal(self.document).signed(
             TicketFields(
                 run_id=self.run_id,
                 kernel=invocation.kernel,
@@ -244,43 +269,62 @@ class Run:
                 output_digest=output_digest,
                 partition=invocation.partition,
                 sandbox=invocation.tier,
-            )
+                attempt=invocation.attempt,
+                reading=measured.reading(
+                    invocation,
+                    kind=head.kind,
+                    status=status,
+                    work=measured.work_of(self.document.slug, invocation.kernel),
+                    waited=self.waited.get(invocation.kernel),
+                    checkpoint=checkpoint,
+                    error=error,
+                ),
+            ),
+            self.services.check_fence,
         )
 
-    def fail(self, invocation: Invocation, error: KernelError) -> TicketReceipt:
-        """Leave the failed ticket of an attempt and end its session."""
+    def tickets(self, kernel: KernelSpec) -> tuple[SignedTicket, ...]:
+        """What is signed of a kernel in this run, oldest first."""
+        return self.services.journal(self.document).tickets(self.run_id, kernel.name)
+
+    def standing(self, kernel: KernelSpec, invocation: Invocation) -> SignedTicket | None:
+        """The ticket of an output that another process published before it ended."""
+        if kernel.name not in self.again:
+            return None
+        mine = [t for t in self.tickets(kernel) if t.input_digest == invocation.input_digest]
+        return next((ticket for ticket in mine if ticket.status != "failed"), None)
+
+    def note(self, kernel: str, name: str, value: Any) -> None:
+        """Leave a note of a kernel for the process that may have to go on with it."""
+        self.services.progress.save(NoteKey(self.run_id, kernel, self.partition, name), value)
+
+    def noted(self, kernel: str, name: str) -> Any:
+        """The note of that name, or None."""
+        return self.services.progress.load(NoteKey(self.run_id, kernel, self.partition, name))
+
+    def fail(
+        self, invocation: Invocation, error: KernelError, elapsed_s: float = 0.0
+    ) -> TicketReceipt:
+        """Leave the failed ticket of an attempt and end its session.
+
+        Args:
+            invocation: as it was when the phase began that failed.
+            error: what went wrong, and in which phase.
+            elapsed_s: how long that phase took.
+        """
         self.release(invocation.kernel)
-        ticket = self.sign(invocation, "failed", digest(error.record()), None)
+        content = outputs.store_error(self.services, error)
+        ended = invocation.after(str(error.phase), elapsed_s)
+        ticket = self.sign(ended, "failed", content, None, error=error).receipt
         self.failures[invocation.kernel] = FailedAttempt(invocation, ticket)
         return ticket
 
     def finish(self, status: str) -> None:
         """Record that the run has ended: `ok` or `failed`."""
         self.services.journal(self.document).finish(self.run_id, status)
+        self.services.progress.end(self.run_id)
 
     def close(self) -> None:
         """End every session that is still open."""
         for name in list(self.kernels):
             self.release(name)
-
-
-def preload(kernel: KernelSpec) -> tuple[str, ...]:
-    """Modules that a warm session for this kernel has imported already."""
-    if kernel.block.language == "sql":
-        return ("duckdb",)
-    blocks = [kernel.block] if kernel.feedback is None else [kernel.block, kernel.feedback]
-    wanted = {name for block in blocks for name in block.imports}
-    if kernel.block.language in ("qiskit", "qasm"):
-        wanted.add("qiskit")
-    heavy = (
-        "numpy",
-        "pandas",
-        "pymatching",
-        "qiskit",
-        "scipy",
-        "stim",
-        "sympy",
-        "torch",
-        "networkx",
-    )
-    return tuple(name for name in heavy if name in wanted)

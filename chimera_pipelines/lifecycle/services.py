@@ -13,18 +13,21 @@ from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from threading import RLock
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
+from chimera_pipelines.errors import HeadUnavailableError
 from chimera_pipelines.heads.local import build_heads, require_simulator
 from chimera_pipelines.heads.protocol import Head
 from chimera_pipelines.ledger.ledger import Ledger
 from chimera_pipelines.lifecycle.journal import Journal
+from chimera_pipelines.lifecycle.progress import Progress
 from chimera_pipelines.lifecycle.spec import DocumentSpec, KernelSpec
 from chimera_pipelines.ring.blobs import ContentStore
 from chimera_pipelines.ring.ring import Ring
 from chimera_pipelines.sandbox import tiers
 from chimera_pipelines.sandbox.limits import Limits
 from chimera_pipelines.sandbox.pool import SessionPool
+from chimera_pipelines.sandbox.session import Session
 from chimera_pipelines.settings import Settings
 from chimera_pipelines.tickets.keys import KeyStore
 
@@ -38,11 +41,36 @@ class SessionSpec:
     timeout_s: float
 
 
-class Services:
-    """The parts of one process, each made at first use; `close` ends what was started."""
+class Here(Protocol):
+    """The head whose process this is; `heads.performer.HeadContext` is one."""
 
-    def __init__(self, settings: Settings) -> None:
+    @property
+    def id(self) -> str:
+        """HEAD_1 … HEAD_4."""
+
+    @property
+    def incarnation(self) -> int:
+        """Number of this process among those of the head."""
+
+    @property
+    def head(self) -> Head:
+        """Its engine and register bank."""
+
+    def fenced(self) -> bool:
+        """Whether a newer incarnation exists, after which this one may sign nothing."""
+
+
+class Services:
+    """The parts of one process, each made at first use; `close` ends what was started.
+
+    Args:
+        settings: of this process.
+        here: the head whose process this is; None where heads live in the process of the run.
+    """
+
+    def __init__(self, settings: Settings, *, here: Here | None = None) -> None:
         self.settings = settings
+        self.here = here
         self._lock = RLock()
         self._pools: dict[tuple[tiers.Tier, float], SessionPool] = {}
         self._journals: dict[tuple[str, str], Journal] = {}
@@ -50,7 +78,12 @@ class Services:
     @cached_property
     def store(self) -> ContentStore:
         """The content store."""
-        return ContentStore(self.settings.root / "blobs")
+        return ContentStore(self.settings.store_url or self.settings.root / "blobs")
+
+    @cached_property
+    def progress(self) -> Progress:
+        """What runs have published and computed so far, for whoever goes on with them."""
+        return Progress(self.settings.root / "runs")
 
     @cached_property
     def ring(self) -> Ring:
@@ -76,14 +109,38 @@ class Services:
 
     @cached_property
     def heads(self) -> dict[str, Head]:
-        """HEAD_1 … HEAD_4 on the device that settings name.
+        """HEAD_1 … HEAD_4 on the device that settings name; in a head process that head alone.
 
         Raises:
             HeadUnavailableError: MAML905, the device is not there.
         """
-        return build_heads(
-            self.settings.device, lambda spec: self._pool(spec).acquire(spec.preload)
-        )
+        if self.here is not None:
+            return {self.here.id: self.here.head}
+        return build_heads(self.settings.device, self._session)
+
+    def incarnation(self, head: Head) -> int:
+        """The number of a head's process."""
+        return head.describe().incarnation if self.here is None else self.here.incarnation
+
+    def check_fence(self) -> None:
+        """Refuse to sign in a process that was replaced; called under the lock of the History.
+
+        Raises:
+            HeadUnavailableError: CHIM761, a newer incarnation of this head exists.
+        """
+        if self.here is not None and self.here.fenced():
+            raise HeadUnavailableError(
+                "CHIM761",
+                f"incarnation {self.here.incarnation} of {self.here.id} was replaced",
+                hint="its successor goes on; see 'chimera heads history'",
+            )
+
+    def open(self, head: Head, spec: SessionSpec) -> Any:
+        """A single-use sandbox session of a head, from the pools of this process."""
+        return head.open(spec) if self.here is None else self._session(spec)
+
+    def _session(self, spec: SessionSpec) -> Session:
+        return self._pool(spec).acquire(spec.preload)
 
     def require_heads(self, kernels: Sequence[KernelSpec]) -> None:
         """Refuse what no head here can run, before a grant is written.

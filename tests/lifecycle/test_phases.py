@@ -143,7 +143,7 @@ def test_phases_resume_from_json_in_another_run_object(
     body = LOOP.replace("LIMIT", "4").replace("RETURN", STEP)
     plan, run_id = compiled(body), new_run_id()
 
-    def fresh() -> Run:
+    def fresh(run_id: str = run_id) -> Run:
         run = open_run(plan, services, run_id=run_id, force=True)
         run.begin()
         return run
@@ -158,7 +158,7 @@ def test_phases_resume_from_json_in_another_run_object(
     third = phases.propagate(runs[2], Embedded.from_json(through_json(second)))
     fourth = phases.measure(runs[3], Propagated.from_json(through_json(third)))
     last = phases.feedback(runs[4], Measured.from_json(through_json(fourth)))
-    whole = fresh()
+    whole = fresh(new_run_id())
     again = phases.run_kernel(whole, whole.kernels["k"], {})
     assert last.output_digest == again.output_digest
     grants = services.journal(plan.document).summary()
