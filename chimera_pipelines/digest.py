@@ -165,7 +165,7 @@ def _integer(text: str) -> int | float:
     return number if abs(number) <= MAX_INTEGER else float(text)
 
 
-def sha256(data: bytes) -> str:
+def sha256(data: bytes | bytearray | memoryview) -> str:
     """The content id of bytes: `sha256:` and 64 lower-case hex digits."""
     return "sha256:" + hashlib.sha256(data).hexdigest()
 

@@ -1,4 +1,4 @@
-"""`chimera checkpoint ls|verify|restore`: the shares in the ring."""
+"""`chimera checkpoint ls|verify|repair|restore`: the shares in the ring."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from chimera_pipelines.ring.ring import Ring
 
 app = typer.Typer(
-    help="List, verify and restore checkpoints.",
+    help="List, verify, repair and restore checkpoints.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -43,6 +43,18 @@ def verify(
         raise typer.Exit(int(code_of(reports)))
 
 
+@app.command("repair", epilog=options.example("chimera checkpoint repair"))
+def repair(
+    *, as_json: options.Json = False, quiet: options.Quiet = False, verbose: options.Verbose = 0
+) -> None:
+    """Make lost and damaged shares again. Exit 0: all are good now, 9: some are beyond repair."""
+    with opened(json=as_json, quiet=quiet, verbose=verbose) as terminal:
+        reports = _ring().repair()
+        _show(terminal, reports)
+        terminal.say(_summary(reports))
+        raise typer.Exit(int(code_of(reports)))
+
+
 @app.command("restore", epilog=options.example("chimera checkpoint restore sha256:9f2c -o out.bin"))
 def restore(
     *,
@@ -54,13 +66,15 @@ def restore(
     quiet: options.Quiet = False,
     verbose: options.Verbose = 0,
 ) -> None:
-    """Rebuild a checkpoint from its shares into a file; its digest is checked."""
+    """Rebuild a checkpoint into a file, opened with the heads' keys where it is sealed."""
     with opened(json=as_json, quiet=quiet, verbose=verbose) as terminal:
+        from chimera_pipelines.ring.durable import write_atomically
+
         ring = _ring()
         whole = _find(content, [one.id for one in ring.ls()])
         data = ring.rebuild(whole)
         try:
-            output.write_bytes(data)
+            write_atomically(output.absolute(), [data])
         except OSError as error:
             raise UsageError("CHIM202", f"cannot write '{output}': {error.strerror}") from None
         if terminal.json:
@@ -94,8 +108,11 @@ def _summary(reports: list[CheckpointReport]) -> str:
 def _ring() -> Ring:
     from chimera_pipelines.ring.ring import Ring
     from chimera_pipelines.settings import settings
+    from chimera_pipelines.tickets.head_keys import HeadKeyStore
 
-    return Ring(settings().root / "ring")
+    now = settings()
+    keys = HeadKeyStore(now.root / "keys", passphrase_file=now.key_passphrase_file)
+    return Ring(now.root / "ring", urls=now.share_stores, keys=keys)
 
 
 def _find(text: str, known: list[str]) -> str:

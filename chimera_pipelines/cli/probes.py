@@ -23,6 +23,12 @@ _PYTHON = ((3, 11), (3, 14))
 _LOW_DISK = 1024**3
 
 # evidence/security.md §3: what a tier is worth, in words that promise no more.
+_HEAD_KEY_TIERS = {
+    "file": "Head keys: file, mode 0600, on this disk. Anyone who can read this account's files "
+    "has the keys. This is not an HSM.",
+    "scrypt": "Head keys: file, sealed with a passphrase (scrypt), on this disk; in memory during "
+    "a run. This is not an HSM.",
+}
 _KEY_TIERS = {
     "file": "Keys: file, mode 0600, on this disk. Anyone who can read this account's files has "
     "the keys. This is not an HSM.",
@@ -193,6 +199,20 @@ def _keys(now: Settings) -> Iterator[Check]:
     yield Check("keys", "fail" if lost else "ok", f"{len(found)} keys in {where}", detail, hint)
 
 
+def _head_keys(now: Settings) -> Iterator[Check]:
+    from chimera_pipelines.tickets.head_keys import HeadKeyStore
+
+    store = HeadKeyStore(now.root / "keys", passphrase_file=now.key_passphrase_file)
+    found = store.protections()
+    if not found:
+        yield Check(
+            "head_keys", "ok", f"none yet in {store.folder}", "made when something is sealed"
+        )
+        return
+    detail = " ".join(_HEAD_KEY_TIERS[tier] for tier in sorted(set(found.values())))
+    yield Check("head_keys", "ok", f"{len(found)} 512-bit keys in {store.folder}", detail)
+
+
 def _ledger(now: Settings) -> Iterator[Check]:
     from sqlalchemy.engine import make_url
 
@@ -260,6 +280,7 @@ PROBES: dict[str, Probe] = {
     "sandbox": _sandbox,
     "signatures": _signatures,
     "keys": _keys,
+    "head_keys": _head_keys,
     "ledger": _ledger,
     "storage": _storage,
     "dagster": _dagster,

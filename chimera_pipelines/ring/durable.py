@@ -19,7 +19,7 @@ def write_atomically(path: Path, parts: Sequence[Bytes]) -> None:
     Raises:
         OSError: as the system gives it; nothing is left behind.
     """
-    _make_folder(path.parent)
+    make_folder(path.parent)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with draft.open("xb") as file:
@@ -34,11 +34,11 @@ def write_atomically(path: Path, parts: Sequence[Bytes]) -> None:
     sync_folder(path.parent)
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
     """A folder whose own name, too, outlasts a crash."""
     if folder.is_dir():
         return
-    _make_folder(folder.parent)
+    make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
     sync_folder(folder.parent)
 

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 _USER = re.compile(r"//[^/@]*@")
 
 
+def without_user(url: str) -> str:
+    """The URL as messages may show it."""
+    return _USER.sub("//", url)
+
+
 class Place(Protocol):
     """Named bytes; a name is a relative path with `/`."""
 
@@ -76,7 +81,7 @@ class Remote:
     """
 
     def __init__(self, url: str, **options: JSONValue) -> None:
-        self.shown = _USER.sub("//", url)
+        self.shown = without_user(url)
         with self._reaching():
             from fsspec.core import url_to_fs
 
@@ -113,7 +118,7 @@ class Remote:
         except ImportError as error:
             raise self._unusable(str(error), "install the library that it names") from None
         except Exception as error:  # noqa: BLE001 - each file system raises errors of its own
-            text = f"{type(error).__name__}: {_USER.sub('//', str(error))}"
+            text = f"{type(error).__name__}: {without_user(str(error))}"
             raise self._unusable(text, "see that it can be reached from this machine") from None
 
     def _unusable(self, reason: str, hint: str) -> SettingsError:

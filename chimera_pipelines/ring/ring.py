@@ -1,106 +1,127 @@
 """The ring: four share stores, one a head; a checkpoint lies in all, and any two give it back.
 
-A share counts only if its own digests hold, it stands where its header says, and, when a checkpoint
-is rebuilt or verified, if it is what the blob with the checkpoint's id makes it. So damage is
-located twice: by digest, and by the code.
+A checkpoint's id is the content id of what it holds, sealed or not. A share counts only if its
+header is whole, it stands where that says, and it belongs to the same save as the others; when a
+checkpoint is verified, also if every byte of it has the digest that the manifest gives. So damage
+is located twice: by digest, and by the code.
 
-Shares are written at once, a thread each: storing mostly waits for disks, and a file system takes
-syncs that wait together along in one commit.
+Repair makes the lost shares again from two good ones, byte by byte as they were, and needs no keys:
+what is coded is what is sealed. Only under aes-2048, where each share is under another head's key,
+it needs those.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import combinations
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from chimera_pipelines.digest import sha256
 from chimera_pipelines.errors import CheckpointError, UsageError
+from chimera_pipelines.ring import shares_v1
 from chimera_pipelines.ring.blobs import hex_of
-from chimera_pipelines.ring.code import NEEDED, SHARES, encode, rebuild
+from chimera_pipelines.ring.code import NEEDED, SHARES
 from chimera_pipelines.ring.durable import Bytes
-from chimera_pipelines.ring.reports import CheckpointReport, ShareReport, ShareStatus
-from chimera_pipelines.ring.shares import (
-    Share,
-    ShareError,
-    ShareHeader,
-    ShareVersionError,
-    read_header,
-    read_share,
-    write_share,
-)
+from chimera_pipelines.ring.gathering import Gathering
+from chimera_pipelines.ring.protect import protected
+from chimera_pipelines.ring.reports import CheckpointReport, report_of
+from chimera_pipelines.ring.seal import CHUNK, Cipher, Sealing
+from chimera_pipelines.ring.shares import Manifest, Share
+from chimera_pipelines.ring.stores import ShareStore, Writer, open_stores
+from chimera_pipelines.ring.trust import HeadKeys, Signer
+from chimera_pipelines.ring.writing import Written, remake_shares, write_shares
 from chimera_pipelines.settings import HEAD_IDS
 
 _SUFFIX = ".share"
+_STRENGTH = list(Cipher)
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A stored checkpoint: its content id, the blob's bytes, the heads that hold shares."""
+    """A stored checkpoint.
+
+    Attributes:
+        id: its content id.
+        bytes: of the content.
+        shares: heads whose stores hold a share.
+        lacking: heads whose stores do not, and why.
+    """
 
     id: str
     bytes: int
     shares: tuple[str, ...]
+    lacking: Mapping[str, str] = field(default_factory=dict)
 
 
 class Ring:
-    """Share stores `root/HEAD_n`.
+    """Share stores of four heads.
 
     Args:
-        root: folder of the ring (`CHIMERA_HOME/ring`).
+        root: folder of the ring (`CHIMERA_HOME/ring`); stores are its folders `HEAD_n`.
         heads: ids of the four heads; share i lies with the i-th.
+        urls: where the stores lie instead (`CHIMERA_SHARE_STORES`).
+        keys: of the heads, to seal and to open.
+        signer: signs manifests.
     """
 
-    def __init__(self, root: Path, heads: Sequence[str] = HEAD_IDS) -> None:
+    def __init__(
+        self,
+        root: Path,
+        heads: Sequence[str] = HEAD_IDS,
+        *,
+        urls: Sequence[str] = (),
+        keys: HeadKeys | None = None,
+        signer: Signer | None = None,
+    ) -> None:
         if len(heads) != SHARES or len(set(heads)) != SHARES:
             raise UsageError("CHIM212", f"a ring has {SHARES} heads, not {list(heads)}")
         self.root = root
         self.heads = tuple(heads)
+        self.stores: tuple[ShareStore, ...] = open_stores(root, heads, urls)
+        self._keys, self._signer = keys, signer
 
-    def store(self, content: bytes, *, document: str, kernel: str, media: str) -> Checkpoint:
+    def store(
+        self,
+        content: Bytes,
+        *,
+        document: str,
+        kernel: str,
+        media: str,
+        sealing: Sealing | None = None,
+    ) -> Checkpoint:
         """Put four shares of `content`; those that are there and whole are left alone.
 
-        When it returns, all four outlast a crash.
+        What is there unsealed, or sealed more weakly, is replaced; what is sealed more strongly
+        stays. When it returns, three shares at least outlast a crash.
 
         Args:
-            content: the blob, at least one byte.
+            content: the blob.
             document: slug of the document, for `ls`.
             kernel: the kernel's name, for `ls`.
             media: media type of the blob.
+            sealing: how it is sealed; None leaves it in the open.
 
         Raises:
-            CheckpointError: CHIM506, a store cannot be written.
+            CheckpointError: CHIM506 or CHIM507, fewer than three stores could take a share.
         """
-        checkpoint = sha256(content)
-        lacking = []
-        for index, data in enumerate(encode(content)):
-            digest = sha256(data)  # type: ignore[arg-type] # hashlib takes any buffer
-            header = ShareHeader(
-                checkpoint, document, kernel, media, index, NEEDED, SHARES, len(content), digest
-            )
-            found = self._read(checkpoint, index)
-            if not (isinstance(found, Share) and found.header.digest == digest):
-                lacking.append((header, data))
-        if lacking:
-            with ThreadPoolExecutor(SHARES, thread_name_prefix="chimera-ring") as pool:
-                list(pool.map(self._write, *zip(*lacking, strict=True)))
-        return Checkpoint(checkpoint, len(content), self.heads)
+        data = memoryview(content).cast("B")
+        checkpoint = sha256(data)
+        asked = sealing or Sealing(Cipher.NONE, self.heads[0], document)
+        kept = self._kept(checkpoint, len(data), asked.cipher)
+        if kept is not None:
+            return kept
+        draft = Manifest(checkpoint, document, kernel, media, len(data), CHUNK)
+        manifest, cover = protected(draft, asked, self._keys, self.heads)
+        path = self.path(checkpoint)
 
-    def _write(self, header: ShareHeader, data: Bytes) -> None:
-        try:
-            write_share(self.path(header.content, header.index), header, data)
-        except OSError as error:
-            raise CheckpointError(
-                "CHIM506",
-                f"share of {self.heads[header.index]} cannot be written: {error.strerror}",
-                hint=f"free space or mend permissions of '{self.root}'",
-            ) from None
+        def opened(store: ShareStore, size: int) -> Writer:
+            return store.write(path, size)
+
+        found = write_shares(self.stores, opened, data, manifest, cover, self._signer)
+        return _checkpoint(found)
 
     def rebuild(self, checkpoint: str, *, lost: frozenset[str] = frozenset()) -> bytes:
-        """The blob of a checkpoint, from two of its good shares chosen at random.
+        """The content of a checkpoint, from two of its good shares chosen at random.
 
         Args:
             checkpoint: its content id.
@@ -108,18 +129,14 @@ class Ring:
 
         Raises:
             CheckpointError: CHIM501, no two good shares are left; CHIM502, they are of a version
-                that this program does not know.
+                that this program does not know; CHIM511, it is sealed under another key.
+            SettingsError: CHIM514, it is sealed and its key is not here.
         """
-        found = {
-            index: self._read(checkpoint, index)
-            for index, head in enumerate(self.heads)
-            if head not in lost
-        }
-        good = {index: share for index, share in found.items() if isinstance(share, Share)}
-        blob = self._solve(checkpoint, good)
-        if blob is None:
-            raise self._beyond_repair(checkpoint, found, lost)
-        return blob
+        with self._gathered(checkpoint, lost) as shares:
+            blob = shares.rebuild(self._keys)
+            if blob is None:
+                raise shares.beyond_repair(f"checkpoint '{checkpoint}'")
+            return bytes(blob)
 
     def verify(self) -> list[CheckpointReport]:
         """Every checkpoint with every share read, its digests checked and held against the code."""
@@ -127,126 +144,106 @@ class Ring:
 
     def ls(self) -> list[CheckpointReport]:
         """Every checkpoint with headers and sizes checked; the shares themselves are not read."""
-        return [self._report(one, self._headers(one)) for one in self._checkpoints()]
-
-    def path(self, checkpoint: str, index: int) -> Path:
-        """The file of a checkpoint's share, stored or not."""
-        digits = hex_of(checkpoint)
-        return self.root / self.heads[index] / digits[:2] / f"{digits[2:]}{_SUFFIX}"
-
-    def _checkpoints(self) -> list[str]:
-        names = {
-            f"sha256:{path.parent.name}{path.name.removesuffix(_SUFFIX)}"
-            for head in self.heads
-            for path in (self.root / head).glob(f"[0-9a-f][0-9a-f]/*{_SUFFIX}")
-            if not path.name.startswith(".")
-        }
-        return sorted(name for name in names if _is_content_id(name))
-
-    def _read(self, checkpoint: str, index: int) -> Share | ShareError | None:
-        """The share, what is wrong with it, or None where there is none."""
-        try:
-            share = read_share(self.path(checkpoint, index))
-            _check_place(share.header, checkpoint, index)
-        except FileNotFoundError:
-            return None
-        except ShareError as error:
-            return error
-        return share
-
-    def _headers(self, checkpoint: str) -> dict[int, ShareHeader | ShareError | None]:
-        found: dict[int, ShareHeader | ShareError | None] = {}
-        for index in range(SHARES):
-            try:
-                header = read_header(self.path(checkpoint, index))
-                _check_place(header, checkpoint, index)
-                found[index] = header
-            except FileNotFoundError:
-                found[index] = None
-            except ShareError as error:
-                found[index] = error
+        found = []
+        for checkpoint in self._checkpoints():
+            with self._gathered(checkpoint) as shares:
+                shares.settle()
+                found.append(report_of(checkpoint, shares))
         return found
 
+    def repair(self, checkpoint: str | None = None) -> list[CheckpointReport]:
+        """Make lost and damaged shares again, of one checkpoint or of all; gives what is then.
+
+        Raises:
+            CheckpointError: CHIM506 or CHIM507, a store cannot take its share.
+            SettingsError: CHIM514, an aes-2048 checkpoint's keys are not here.
+        """
+        wanted = self._checkpoints() if checkpoint is None else [checkpoint]
+        return [self._repaired(one) for one in wanted]
+
+    def path(self, checkpoint: str) -> str:
+        """The file of a checkpoint's share in every store, stored or not."""
+        digits = hex_of(checkpoint)
+        return f"{digits[:2]}/{digits[2:]}{_SUFFIX}"
+
+    def _kept(self, checkpoint: str, length: int, cipher: Cipher) -> Checkpoint | None:
+        """What is there already, made whole; None where it must be written anew."""
+        with self._gathered(checkpoint) as shares:
+            good = shares.check()
+            manifest = shares.manifest
+            if manifest is None or len(good) < NEEDED or not _strong(manifest.cipher, cipher):
+                return None
+            faults = self._mend(shares) if len(good) < SHARES else {}
+        held = tuple(head for head in self.heads if head not in faults)
+        lacking = {head: error.message for head, error in faults.items()}
+        return Checkpoint(checkpoint, length, held, lacking)
+
+    def _repaired(self, checkpoint: str) -> CheckpointReport:
+        with self._gathered(checkpoint) as shares:
+            good = shares.check()
+            if len(good) == SHARES or len(good) < NEEDED:
+                return report_of(checkpoint, shares)
+            faults = self._mend(shares)
+        if faults:
+            raise next(iter(faults.values()))
+        return self._verified(checkpoint)
+
+    def _mend(self, shares: Gathering) -> Mapping[str, CheckpointError]:
+        """Put the shares that a checked gathering lacks; gives what stores said that failed."""
+        group = shares.group
+        path = shares.path
+
+        def opened(store: ShareStore, size: int) -> Writer:
+            return store.write(path, size)
+
+        share = next(iter(group.values()))
+        if share.version != shares_v1.VERSION:
+            lost = [index for index in range(SHARES) if index not in group]
+            return remake_shares(shares, lost, opened, self._keys)
+        blob = shares.rebuild(None)
+        assert blob is not None  # noqa: S101 - `check` has just rebuilt it
+        manifest, cover = protected(
+            share.manifest, Sealing(Cipher.NONE, self.heads[0], ""), None, self.heads
+        )
+        return write_shares(self.stores, opened, blob, manifest, cover, self._signer).faults
+
     def _verified(self, checkpoint: str) -> CheckpointReport:
-        found = {index: self._read(checkpoint, index) for index in range(SHARES)}
-        good = {index: share for index, share in found.items() if isinstance(share, Share)}
-        blob = self._solve(checkpoint, good)
-        judged: dict[int, ShareHeader | ShareError | None] = {
-            index: share.header if isinstance(share, Share) else share
-            for index, share in found.items()
-        }
-        if blob is not None:
-            made = encode(blob)
-            for index, share in good.items():
-                if made[index] != share.data or share.header.length != len(blob):
-                    judged[index] = ShareError("it is whole, but no share of this checkpoint")
-        elif len(good) >= NEEDED:
-            judged |= {index: ShareError("no two shares give this checkpoint") for index in good}
-        return self._report(checkpoint, judged)
+        with self._gathered(checkpoint) as shares:
+            shares.check()
+            return report_of(checkpoint, shares)
 
-    def _report(
-        self, checkpoint: str, found: Mapping[int, ShareHeader | ShareError | None]
-    ) -> CheckpointReport:
-        shares = tuple(
-            ShareReport(head, index, *_status(found[index]))
-            for index, head in enumerate(self.heads)
-        )
-        headers = [header for header in found.values() if isinstance(header, ShareHeader)]
-        if not headers:
-            return CheckpointReport(checkpoint, "", "", 0, shares)
-        first = headers[0]
-        return CheckpointReport(checkpoint, first.document, first.kernel, first.length, shares)
+    def _gathered(self, checkpoint: str, lost: frozenset[str] = frozenset()) -> Gathering:
+        def accept(share: Share) -> str | None:
+            content = share.manifest.content
+            return None if content == checkpoint else f"it is share {share.index} of '{content}'"
 
-    @staticmethod
-    def _solve(checkpoint: str, good: Mapping[int, Share]) -> bytes | None:
-        """The blob with the checkpoint's id; a pair that gives another one is passed over."""
-        for pair in _shuffled(list(combinations(sorted(good), NEEDED))):
-            lengths = {good[index].header.length for index in pair}
-            if len(lengths) == 1:
-                shares = {index: good[index].data for index in pair}
-                blob = rebuild(shares, lengths.pop()).tobytes()
-                if sha256(blob) == checkpoint:
-                    return blob
-        return None
+        return Gathering(self.stores, self.path(checkpoint), lost=lost, accept=accept)
 
-    def _beyond_repair(
-        self,
-        checkpoint: str,
-        found: Mapping[int, Share | ShareError | None],
-        lost: frozenset[str],
-    ) -> CheckpointError:
-        said = []
-        for index, head in enumerate(self.heads):
-            share = found.get(index)
-            if head in lost:
-                said.append(f"{head}: given as lost")
-            elif share is None:
-                said.append(f"{head}: missing")
-            elif isinstance(share, ShareError):
-                said.append(f"{head}: {share}")
-            else:
-                said.append(f"{head}: good, alone or at odds with the others")
-        newer = any(isinstance(share, ShareVersionError) for share in found.values())
-        return CheckpointError(
-            "CHIM502" if newer else "CHIM501",
-            f"checkpoint '{checkpoint}' cannot be rebuilt; {'; '.join(said)}",
-            hint="use the version of chimera that wrote it"
-            if newer
-            else "run the kernel again with --force",
-        )
+    def _checkpoints(self) -> list[str]:
+        names = set()
+        for store in self.stores:
+            for path in _listed(store):
+                folder, _, file = path.rpartition("/")
+                if file.endswith(_SUFFIX) and "/" not in folder:
+                    names.add(f"sha256:{folder}{file.removesuffix(_SUFFIX)}")
+        return sorted(name for name in names if _is_content_id(name))
 
 
-def _check_place(header: ShareHeader, checkpoint: str, index: int) -> None:
-    if (header.content, header.index) != (checkpoint, index):
-        raise ShareError(f"it is share {header.index} of '{header.content}'")
+def _listed(store: ShareStore) -> list[str]:
+    """A store that cannot be listed has nothing: its shares are then told as unreadable."""
+    try:
+        return store.list("")
+    except OSError:
+        return []
 
 
-def _status(found: ShareHeader | ShareError | None) -> tuple[ShareStatus, str | None]:
-    if found is None:
-        return ShareStatus.MISSING, None
-    if isinstance(found, ShareError):
-        return ShareStatus.CORRUPT, str(found)
-    return ShareStatus.OK, None
+def _checkpoint(found: Written) -> Checkpoint:
+    manifest = found.manifest
+    return Checkpoint(manifest.content, manifest.length, found.held, found.lacking)
+
+
+def _strong(has: Cipher, asked: Cipher) -> bool:
+    return _STRENGTH.index(has) >= _STRENGTH.index(asked)
 
 
 def _is_content_id(name: str) -> bool:
@@ -255,9 +252,3 @@ def _is_content_id(name: str) -> bool:
     except UsageError:
         return False
     return True
-
-
-def _shuffled(pairs: list[tuple[int, ...]]) -> Iterator[tuple[int, ...]]:
-    """In random order, so that use exercises every pair and not the same two shares for ever."""
-    while pairs:
-        yield pairs.pop(secrets.randbelow(len(pairs)))

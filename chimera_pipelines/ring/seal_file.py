@@ -33,7 +33,7 @@ def seal(data: Bytes, sealing: Sealing, keys: HeadKeys, *, content: str | None =
         content: content id of `data`, when it is known already.
     """
     plain = memoryview(data).cast("B")
-    named = content or sha256(plain)  # type: ignore[arg-type] # hashlib takes any buffer
+    named = content or sha256(plain)
     made = Seal.new(sealing, keys, content=named, length=len(plain))
     text = canonical(made.header.as_json())
     head = _HEAD.pack(MAGIC, VERSION, len(text)) + text

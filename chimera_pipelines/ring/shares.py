@@ -1,9 +1,14 @@
-"""A share's file: what it is a share of, its digest, and its bytes.
+"""A share's file: a manifest that all four shares of an artefact have alike, then the share.
 
-Layout, version 1, integers big-endian: magic (8 bytes), version (2), length of the header (4), the
-header as canonical JSON, SHA-256 of all before (32), the share. The header's digest makes a flipped
-bit of the header and one of the share look the same to a reader: corrupt. A version that this
-program does not know is told apart from damage. Encryption of shares will be version 2.
+Layout, version 2, integers big-endian: magic (8 bytes), version (2), number of the share (1), zero
+(1), bytes of the whole header (4), of the manifest (4), of the signature (4); the manifest as
+canonical JSON, the signature of it, zeros up to a multiple of 4,096, the last 32 bytes of which are
+the SHA-256 of all before; then the share's pieces. The file ends there: no byte of it is unchecked.
+
+The manifest says what the artefact is, how it was coded and sealed, and the digests of all four
+shares. It is signed as `chimera.manifest/1`, a newline, and the SHA-256 of its text.
+
+Version 1 (`shares_v1`) is read and no longer written.
 """
 
 from __future__ import annotations
@@ -11,149 +16,236 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import BinaryIO
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from chimera_pipelines.digest import canonical, sha256
-from chimera_pipelines.ring.code import NEEDED, SHARES, share_length
-from chimera_pipelines.ring.durable import Bytes, write_atomically
+from chimera_pipelines.errors import CheckpointError
+from chimera_pipelines.ring import shares_v1
+from chimera_pipelines.ring.code import NEEDED, SHARES
+from chimera_pipelines.ring.seal import TAG, Cipher, SealHeader
+from chimera_pipelines.ring.share_errors import ShareError, ShareVersionError, UnwrittenError, read
+from chimera_pipelines.ring.stores import Reader
+from chimera_pipelines.ring.stripes import Layout, digest_of_share
+from chimera_pipelines.ring.trust import Signer, Verifier
 
-MAGIC = b"CHIMSHAR"
-VERSION = 1
-_HEAD = struct.Struct(">8sHI")
-_DIGEST_SIZE = 32
-_MAX_HEADER = 64 * 1024
-
-
-class ShareError(Exception):
-    """A share's file cannot be used; the message says what is wrong with it."""
-
-
-class ShareVersionError(ShareError):
-    """A share's file is of a version that this program does not know."""
+MAGIC = shares_v1.MAGIC
+VERSION = 2
+_HEAD = struct.Struct(">8sHBBIII")
+_DIGEST = 32
+_PAGE = 4096
+_MAX_HEADER = 256 * 1024
+_MAX_CHUNK = 1 << 62  # of version 1, whose only stripe is the whole message
+_DOMAIN = b"chimera.manifest/1\n"
+NO_DIGEST = "sha256:" + "0" * 64
 
 
 @dataclass(frozen=True, slots=True)
-class ShareHeader:
-    """What a share's file says of itself.
+class StateMark:
+    """What makes an artefact a head's state: whose, and which time it was saved."""
+
+    run: str
+    partition: str | None
+    name: str
+    head: str
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What all shares of an artefact say of it.
 
     Attributes:
-        content: content id of the whole blob.
-        document: slug of the document whose kernel was checkpointed first.
-        kernel: name of that kernel.
-        media: media type of the blob.
-        index: number of the share, 0 to n − 1.
-        k: shares that are needed.
-        n: shares that there are.
-        length: bytes of the whole blob.
-        digest: content id of the share's bytes.
+        content: content id of the plaintext.
+        document, kernel, media: for `ls`.
+        length: bytes of the plaintext.
+        chunk: bytes of it in a stripe.
+        cipher: how it is sealed.
+        digests: of the four shares as they lie in their stores.
+        seals: none, one of the whole artefact, or one a share (aes-2048).
+        signer: key that signed, or None.
+        state: of a head's state; None of a checkpoint.
     """
 
     content: str
     document: str
     kernel: str
     media: str
-    index: int
-    k: int
-    n: int
     length: int
-    digest: str
+    chunk: int
+    cipher: Cipher = Cipher.NONE
+    digests: tuple[str, ...] = (NO_DIGEST,) * SHARES
+    seals: tuple[SealHeader, ...] = ()
+    signer: str | None = None
+    state: StateMark | None = None
+
+    @property
+    def layout(self) -> Layout:
+        """Where pieces lie."""
+        before = TAG if len(self.seals) == 1 else 0
+        after = TAG if len(self.seals) == SHARES else 0
+        return Layout(self.length, self.chunk, before, after)
+
+    def text(self) -> bytes:
+        """Canonical JSON, with `k` and `n` of the code."""
+        return canonical({**asdict(self), "cipher": str(self.cipher), "k": NEEDED, "n": SHARES})
+
+    @classmethod
+    def parse(cls, text: bytes) -> Manifest:
+        """The manifest of its text.
+
+        Raises:
+            ShareError: it is none.
+        """
+        try:
+            value: dict[str, Any] = json.loads(text)
+            code = (value.pop("n"), value.pop("k"))
+            if code != (SHARES, NEEDED):
+                raise ShareError(f"it is of a {code} code, not ({SHARES}, {NEEDED})")
+            made = cls(
+                **{
+                    **value,
+                    "cipher": Cipher(value["cipher"]),
+                    "digests": tuple(value["digests"]),
+                    "seals": tuple(SealHeader.from_json(one) for one in value["seals"]),
+                    "state": None if value["state"] is None else StateMark(**value["state"]),
+                }
+            )
+            _check(made)
+        except (ValueError, TypeError, KeyError, AttributeError, CheckpointError) as error:
+            raise ShareError(f"its manifest cannot be read: {error}") from None
+        if made.text() != text:
+            raise ShareError("its manifest is not in canonical form")
+        return made
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A share read whole, its digests checked."""
+    """A share's header, checked: which share of what, and where its bytes begin."""
 
-    header: ShareHeader
-    data: bytes
+    index: int
+    manifest: Manifest
+    signature: bytes
+    start: int
+    version: int = VERSION
+
+    @property
+    def group(self) -> bytes:
+        """Equal in shares that belong together; version 1 names only a share's own digest."""
+        if self.version == shares_v1.VERSION:
+            return replace(self.manifest, digests=(NO_DIGEST,) * SHARES).text()
+        return self.manifest.text() + self.signature
 
 
-def write_share(path: Path, header: ShareHeader, data: Bytes) -> None:
-    """Write a share's file, atomically and synced.
+def read_share(reader: Reader) -> Share:
+    """The header of a share's file; of the share itself only the size is looked at.
 
     Raises:
-        OSError: as the system gives it.
-    """
-    text = canonical(asdict(header))
-    head = _HEAD.pack(MAGIC, VERSION, len(text)) + text
-    write_atomically(path, [head, hashlib.sha256(head).digest(), data])
-
-
-def read_share(path: Path) -> Share:
-    """A share with every digest checked.
-
-    Raises:
-        FileNotFoundError: there is no such file.
         ShareVersionError: it is of an unknown version.
-        ShareError: it is damaged or cannot be read.
+        UnwrittenError: it is a slot that holds nothing.
+        ShareError: its header is damaged, or it has another size.
+        OSError: as the store gives it.
     """
-    with _opened(path) as file:
-        header = _read_header(file)
-        data = file.read()
-    _check_size(header, len(data))
-    if sha256(data) != header.digest:
-        raise ShareError("its bytes have another digest")
-    return Share(header, data)
-
-
-def read_header(path: Path) -> ShareHeader:
-    """A share's header and the file's size checked, without reading the share itself.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ShareVersionError: it is of an unknown version.
-        ShareError: its header is damaged, it is cut off, or it cannot be read.
-    """
-    with _opened(path) as file:
-        header = _read_header(file)
-        start = file.tell()
-        _check_size(header, file.seek(0, 2) - start)
-    return header
-
-
-def _opened(path: Path) -> BinaryIO:
-    try:
-        return path.open("rb")
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise ShareError(f"it cannot be read: {error.strerror}") from None
-
-
-def _check_size(header: ShareHeader, size: int) -> None:
-    wanted = share_length(header.length)
-    if size != wanted:
-        raise ShareError(f"it holds {size} bytes of a share of {wanted}")
-
-
-def _read_header(file: BinaryIO) -> ShareHeader:
-    head = file.read(_HEAD.size)
-    if len(head) < _HEAD.size:
-        raise ShareError("it is cut off in its header")
-    magic, version, size = _HEAD.unpack(head)
+    magic, version = struct.unpack(">8sH", read(reader, 0, 10))
+    if magic == b"\0" * 8:
+        raise UnwrittenError("it is not written to its end")
     if magic != MAGIC:
         raise ShareError("it is no share: its first bytes are others")
-    if version != VERSION:
-        raise ShareVersionError(f"it has version {version}; this program reads version {VERSION}")
-    if size > _MAX_HEADER:
+    if version not in (shares_v1.VERSION, VERSION):
+        known = f"{shares_v1.VERSION} and {VERSION}"
+        raise ShareVersionError(f"it has version {version}; this program reads versions {known}")
+    share = _read_v1(reader) if version == shares_v1.VERSION else _read(reader)
+    held, wanted = reader.size - share.start, share.manifest.layout.share_bytes
+    if held != wanted:
+        raise ShareError(f"it holds {held} bytes of a share of {wanted}")
+    return share
+
+
+def check_share(reader: Reader, share: Share) -> None:
+    """Read all of a share and hold it against its digest.
+
+    Raises:
+        ShareError: its bytes have another digest.
+        OSError: as the store gives it.
+    """
+
+    def read_into(offset: int, buffer: memoryview) -> None:
+        reader.read_into(share.start + offset, buffer)
+
+    layout = share.manifest.layout
+    if share.version == shares_v1.VERSION:
+        found = sha256(read(reader, share.start, layout.share_bytes))
+    else:
+        found = digest_of_share(read_into, layout)
+    if found != share.manifest.digests[share.index]:
+        raise ShareError("its bytes have another digest")
+
+
+def signed(manifest: Manifest, signer: Signer | None) -> tuple[Manifest, bytes]:
+    """The manifest with its signer named, and the signature."""
+    if signer is None:
+        return manifest, b""
+    named = replace(manifest, signer=signer.key_id)
+    return named, signer.sign(_message(named))
+
+
+def signature_holds(share: Share, verifier: Verifier) -> bool:
+    """Whether a share's manifest is signed by a key that the verifier knows."""
+    signer = share.manifest.signer
+    return signer is not None and verifier.verify(signer, _message(share.manifest), share.signature)
+
+
+def header_of(index: int, manifest: Manifest, signature: bytes) -> bytes:
+    """The header of a share's file; its size depends on the sizes of its parts alone."""
+    text = manifest.text()
+    used = _HEAD.size + len(text) + len(signature) + _DIGEST
+    size = -(-used // _PAGE) * _PAGE
+    head = _HEAD.pack(MAGIC, VERSION, index, 0, size, len(text), len(signature))
+    body = head + text + signature + b"\0" * (size - used)
+    return body + hashlib.sha256(body).digest()
+
+
+def _message(manifest: Manifest) -> bytes:
+    return _DOMAIN + hashlib.sha256(manifest.text()).digest()
+
+
+def _read(reader: Reader) -> Share:
+    _, _, index, _, size, text_size, signature_size = _HEAD.unpack(read(reader, 0, _HEAD.size))
+    if size > _MAX_HEADER or _HEAD.size + text_size + signature_size + _DIGEST > size:
         raise ShareError(f"its header claims {size} bytes")
-    text, digest = file.read(size), file.read(_DIGEST_SIZE)
-    if hashlib.sha256(head + text).digest() != digest:
+    head = read(reader, 0, size)
+    if hashlib.sha256(head[:-_DIGEST]).digest() != head[-_DIGEST:]:
         raise ShareError("its header has another digest")
-    return _parsed(text)
+    text = head[_HEAD.size : _HEAD.size + text_size]
+    signature = head[_HEAD.size + text_size : _HEAD.size + text_size + signature_size]
+    return Share(index, Manifest.parse(text), signature, size)
 
 
-def _parsed(text: bytes) -> ShareHeader:
-    try:
-        header = ShareHeader(**json.loads(text))
-    except (ValueError, TypeError) as error:
-        raise ShareError(f"its header cannot be read: {error}") from None
-    sizes, names = (header.index, header.length), (header.content, header.digest, header.document)
-    if not all(isinstance(size, int) and size >= 0 for size in sizes) or not all(
-        isinstance(name, str) for name in (*names, header.kernel, header.media)
-    ):
-        raise ShareError("its header has values of another type")
-    if (header.k, header.n) != (NEEDED, SHARES):
-        raise ShareError(f"it is of a ({header.n},{header.k}) code, not ({SHARES},{NEEDED})")
-    return header
+def _read_v1(reader: Reader) -> Share:
+    header, start = shares_v1.read_header(reader)
+    digests = [NO_DIGEST] * SHARES
+    digests[header.index] = header.digest
+    manifest = Manifest(
+        header.content,
+        header.document,
+        header.kernel,
+        header.media,
+        header.length,
+        chunk=max(1, header.length),
+        digests=tuple(digests),
+    )
+    return Share(header.index, manifest, b"", start, shares_v1.VERSION)
+
+
+def _check(manifest: Manifest) -> None:
+    texts = (manifest.content, manifest.document, manifest.kernel, manifest.media)
+    if not all(isinstance(text, str) for text in (*texts, *manifest.digests)):
+        raise TypeError("a name is no text")
+    sizes: Mapping[str, int] = {"length": manifest.length, "chunk": manifest.chunk}
+    if not all(type(size) is int and 0 <= size < _MAX_CHUNK for size in sizes.values()):
+        raise ValueError("a size is no size")
+    if manifest.chunk == 0 or len(manifest.digests) != SHARES:
+        raise ValueError("chunks of no bytes, or digests that are not four")
+    if len(manifest.seals) != {Cipher.NONE: 0, Cipher.AES_2048: SHARES}.get(manifest.cipher, 1):
+        raise ValueError(f"{len(manifest.seals)} seals of {manifest.cipher}")

@@ -6,26 +6,31 @@ manifest is signed by whoever wrote it. Nothing here knows where keys lie.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Protocol
 
-SECRET_BYTES = 64
 
+class HeadKey(Protocol):
+    """A head's 512-bit key."""
 
-@dataclass(frozen=True, slots=True)
-class HeadKey:
-    """A head's 512-bit key.
+    @property
+    def head(self) -> str:
+        """Whose it is."""
+        ...
 
-    Attributes:
-        id: name of this key; an older one of the same head has another.
-        secret: the 64 bytes.
-        kem_seed: 64 bytes, `d || z` of FIPS 203, of the head's ML-KEM-768 key.
-    """
+    @property
+    def id(self) -> str:
+        """Name of this key; an older one of the same head has another."""
+        ...
 
-    head: str
-    id: str
-    secret: bytes = field(repr=False)
-    kem_seed: bytes = field(repr=False)
+    @property
+    def secret(self) -> bytes:
+        """The 64 bytes."""
+        ...
+
+    @property
+    def kem_seed(self) -> bytes:
+        """64 bytes, `d || z` of FIPS 203, of the head's ML-KEM-768 key."""
+        ...
 
 
 class HeadKeys(Protocol):

@@ -9,14 +9,10 @@ makes concurrent first uses agree on the same keys.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import secrets
-import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +30,15 @@ from chimera_pipelines.tickets.jwks import (
     read_jwks,
     trusted_key,
 )
-from chimera_pipelines.tickets.private_files import read_record, unusable, well_formed
+from chimera_pipelines.tickets.private_files import (
+    locked,
+    passphrase_salt,
+    read_private,
+    read_record,
+    unusable,
+    well_formed,
+    write_atomically,
+)
 from chimera_pipelines.tickets.sealing import from_base64url, passphrase_of, seal, unseal
 from chimera_pipelines.timestamps import timestamp
 
@@ -116,7 +120,7 @@ class KeyStore:
 
     def init(self) -> tuple[KeyInfo, ...]:
         """Make the keys that are missing; those that are there stay. Returns the new ones."""
-        with self._locked():
+        with locked(self.root):
             keys = self._public()
             missing = [holder for holder in self.holders if _active(keys, holder) is None]
             made = [self._make(holder) for holder in missing]
@@ -198,7 +202,7 @@ class KeyStore:
                 f"unknown key holder '{holder}'",
                 hint=f"one of {', '.join(self.holders)}",
             )
-        with self._locked():
+        with locked(self.root):
             keys = self._public()
             if revoke:
                 now = timestamp(time.time_ns())
@@ -209,16 +213,6 @@ class KeyStore:
             made = self._make(holder)
             self._write_public([*keys, made])
         return made
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        self.root.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
 
     def _public(self) -> tuple[TrustedKey, ...]:
         """All public keys, read again when the file is another one."""
@@ -233,7 +227,7 @@ class KeyStore:
 
     def _write_public(self, keys: Iterable[TrustedKey]) -> None:
         text = json.dumps({"keys": [key.as_json() for key in keys]}, indent=1) + "\n"
-        _write_atomically(self.jwks_path, text.encode(), mode=0o644)
+        write_atomically(self.jwks_path, text.encode(), mode=0o644)
 
     def _make(self, holder: str) -> TrustedKey:
         seed = secrets.token_bytes(providers.SEED_BYTES)
@@ -243,20 +237,13 @@ class KeyStore:
         if passphrase is None:
             record["seed"] = base64url(seed)
         else:
-            record["sealed"] = seal(passphrase, self._salt(), key.key_id, seed)
+            record["sealed"] = seal(
+                passphrase, passphrase_salt(self.root / "private"), key.key_id, seed
+            )
         folder = self.root / "private"
         folder.mkdir(mode=0o700, exist_ok=True)
-        _write_atomically(self._private_path(key), json.dumps(record).encode() + b"\n", mode=0o600)
+        write_atomically(self._private_path(key), json.dumps(record).encode() + b"\n", mode=0o600)
         return key
-
-    def _salt(self) -> bytes:
-        """One salt for the store, so that a process derives once for all its keys."""
-        for path in sorted((self.root / "private").glob("*.json")):
-            sealed = read_record(path).get("sealed")
-            if sealed:
-                with well_formed(path):
-                    return from_base64url(sealed["salt"])
-        return secrets.token_bytes(16)
 
     def _private_path(self, key: TrustedKey) -> Path:
         return self.root / "private" / f"{key.key_id.replace(':', '.')}.json"
@@ -269,10 +256,7 @@ class KeyStore:
 
     def _read_seed(self, key: TrustedKey) -> bytes:
         path = self._private_path(key)
-        record = read_record(path)
-        mode = stat.S_IMODE(path.stat().st_mode)
-        if mode & 0o077:
-            raise unusable(path, f"private key has mode {mode:04o}", hint=f"chmod 600 {path}")
+        record = read_private(path)
         if record.get("format") != FORMAT or record.get("kid") != key.key_id:
             raise unusable(path, f"not the private key of '{key.key_id}'")
         with well_formed(path):
@@ -308,19 +292,3 @@ def _active(keys: Sequence[TrustedKey], holder: str) -> TrustedKey | None:
     now = time.time_ns()
     found = [key for key in keys if key.holder == holder and key.valid_at(now)]
     return found[-1] if found else None
-
-
-def _write_atomically(path: Path, data: bytes, *, mode: int) -> None:
-    """Write a file that is either there whole or not at all, and survives a power cut."""
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
