@@ -30,7 +30,6 @@ from chimera_pipelines.heads.interrupts import Interrupts
 from chimera_pipelines.heads.liveness import BEAT_S
 from chimera_pipelines.heads.performer import DeviceLostError, HeadContext, Predecessor
 from chimera_pipelines.heads.protocol import HeadKind
-from chimera_pipelines.heads.tls import Tls
 from chimera_pipelines.heads.regeneration import (
     OUT_OF_SERVICE,
     REGENERATION,
@@ -38,6 +37,7 @@ from chimera_pipelines.heads.regeneration import (
     regenerate,
 )
 from chimera_pipelines.heads.timeline import Timeline
+from chimera_pipelines.heads.tls import Tls
 
 DEVICE_LOST = 75
 _STUCK_S = 30.0  # a client that reads nothing for so long is hung up on
