@@ -116,12 +116,12 @@ class Fleet(Following):
             link.works[work] = None
             return True
 
-    def cancel(self, head: str, work_or_run: str) -> None:
+    def cancel(self, head: str, work_or_run: str, reason: str = "") -> None:
         """Have a work, or all works of a run, cancelled on a head; its `rest` frame follows."""
         with self.lock:
             link = self._links.get(head)
             if link is not None:
-                link.send({"do": "cancel", "work": work_or_run})
+                link.send({"do": "cancel", "work": work_or_run, "reason": reason})
 
     def adopt(self, run: str, *, timeout_s: float = 5.0) -> list[Adopted]:
         """Take over what running heads do for a run; their frames come to us from now on.

@@ -99,7 +99,8 @@ class HeadServer:
             case "watch":
                 self._watch(peer)
             case "cancel":
-                self._cancel(lambda work: frame["work"] in (work.id, work.run))
+                reason = str(frame.get("reason", ""))
+                self._cancel(lambda work: frame["work"] in (work.id, work.run), reason)
             case "adopt":
                 self._adopt(peer, str(frame["run"]))
             case "status":
@@ -165,12 +166,12 @@ class HeadServer:
             self._send(peer, {"is": "regenerated", "timeline": self.timeline})
         self._send(peer, {"is": "busy" if busy else "idle", "step": self.beat()["step"]})
 
-    def _cancel(self, wanted: Callable[[Work], bool]) -> None:
+    def _cancel(self, wanted: Callable[[Work], bool], reason: str = "") -> None:
         with self._changed:
             works = [job.work for job in self._jobs() if wanted(job.work)]
             works = [work for work in works if not work.cancelled]
             for work in works:
-                work.cancelled = True
+                work.cancelled, work.reason = True, reason
             now = self._now
             # Under the lock: the work must not end, and the next one begin, before it is told.
             if now is not None and any(work is now.work for work in works):

@@ -50,6 +50,7 @@ class Work:
         current: key of the step between its `start` and its `end` frame.
         ended: `end` frames so far, for a client that adopts it.
         cancelled: `cancel` was called, or will be before long; performers look between steps.
+        reason: why it was cancelled, as its client says.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Work:
     current: str | None = None
     ended: list[dict[str, Any]] = field(default_factory=list)
     cancelled: bool = False
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
