@@ -211,16 +211,16 @@ class HeadServer:
             while not self._waiting:
                 self._changed.wait()
             job = self._now = self._waiting.popleft()
-        self._broadcast("busy")
+            self._broadcast("busy")
         error = self._perform(job)
         with self._changed:
             self._now = None
             queued = len(self._waiting)
-        self._send(job.peer, _rest(job.work, error, queued))
-        if not queued:
-            self._broadcast("idle")
-        if isinstance(error, DeviceLostError):
-            raise error
+            self._send(job.peer, _rest(job.work, error, queued))
+            if isinstance(error, DeviceLostError):
+                raise error
+            if not queued:
+                self._broadcast("idle")
 
     def close(self) -> None:
         """Close every performer; an error of one is logged."""
@@ -273,9 +273,8 @@ class HeadServer:
             self._tell(self.beat())
 
     def _broadcast(self, what: str) -> None:
-        with self._changed:
-            watchers = list(self._watchers)
-        for peer in watchers:
+        """Tell all watchers, with the lock held: each hears of the changes in their order."""
+        for peer in self._watchers:
             self._send(peer, {"is": what})
         self._tell(self.beat())
 
@@ -298,4 +297,5 @@ def _rest(work: Work, error: BaseException | None, queued: int) -> dict[str, Any
         "interrupted": interrupted,
         "cancelled": work.cancelled,
         "queued": queued,
+        "ends": isinstance(error, DeviceLostError),
     }
