@@ -18,6 +18,7 @@ from chimera_pipelines.defs.trust import Evidence, evidence
 from chimera_pipelines.digest import read_canonical
 from chimera_pipelines.errors import ChimeraError
 from chimera_pipelines.lifecycle.spec import KernelSpec
+from chimera_pipelines.lifecycle.tallying import tally
 from chimera_pipelines.scheduling.plan import Plan
 from chimera_pipelines.settings import HEAD_IDS
 
@@ -32,6 +33,7 @@ def ticket_result(
 ) -> dg.AssetCheckResult:
     """The in-graph check: the ticket just written verifies, and so does the chain up to it."""
     passed, metadata = _ticket_verdict(evidence(plan, services), seq)
+    _count_ticket(services, passed=passed)
     return dg.AssetCheckResult(
         check_name=TICKET_CHECK, asset_key=key, passed=passed, metadata=metadata
     )
@@ -156,7 +158,14 @@ def _ticket(
     plan: Plan, kernel: KernelSpec, shown: Mapping[str, Any], services: "Services"
 ) -> Verdict:
     del kernel
-    return _ticket_verdict(evidence(plan, services), int(shown["ticket"]))
+    verdict = _ticket_verdict(evidence(plan, services), int(shown["ticket"]))
+    _count_ticket(services, passed=verdict[0])
+    return verdict
+
+
+def _count_ticket(services: "Services", *, passed: bool) -> None:
+    result = "ok" if passed else "failed"
+    tally(services.ledger, "ticket_verifications", 1, result=result)
 
 
 def _checkpoint(
@@ -165,6 +174,7 @@ def _checkpoint(
     del plan, kernel
     lost = frozenset(random.sample(HEAD_IDS, len(HEAD_IDS) - 2))
     data = services.ring.rebuild(str(shown["checkpoint"]), lost=lost)
+    tally(services.ledger, "checkpoint_bytes", len(data), operation="rebuild")
     used = ", ".join(sorted(set(HEAD_IDS) - lost))
     return True, {"checkpoint": str(shown["checkpoint"]), "bytes": len(data), "rebuilt_from": used}
 
@@ -188,10 +198,12 @@ def _double_trace(
     seq = int(shown["ticket"])
     ticket = next((t for t in evidence(plan, services).tickets if t["seq"] == seq), None)
     if ticket is None:
+        tally(services.ledger, "ledger_mismatches", 1)
         return False, {"reason": f"History has no ticket with seq={seq}"}
     logged = ticket_of(kernel.name, shown)
     del logged["signature"]  # of the entry's bytes: `ticket_verifies` looks at those
     apart = {n: [v, str(ticket[n])] for n, v in logged.items() if v != str(ticket[n])}
+    tally(services.ledger, "ledger_mismatches", int(bool(apart)))
     return not apart, {"ticket": seq, "differences": dg.MetadataValue.json(apart)}
 
 

@@ -3,6 +3,8 @@ import pytest
 
 from chimera_pipelines.defs.launch import run_in_dagster
 from chimera_pipelines.defs.location import build_definitions
+from chimera_pipelines.ledger.counts import Counting
+from chimera_pipelines.settings import settings
 
 KEY = dg.AssetKey(["a", "third"])
 
@@ -32,6 +34,23 @@ def test_all_hold_after_a_run(ran, instance):
     assert {name: one.passed for name, one in found.items()} == dict.fromkeys(names, True)
     used = found["checkpoint_rebuilds"].metadata["rebuilt_from"].value
     assert len(used.split(", ")) == 2
+
+
+def test_what_was_verified_is_counted(ran, instance, home):
+    def tallies():
+        counting = Counting(settings().ledger)
+        found = counting.now().tallies
+        counting.close()
+        return found
+
+    before = tallies()
+    assert before == {"ticket_verifications": {("ok",): 3}}  # those in the graphs of the kernels
+    ran.write_text(ran.read_text().replace("kernel=third status=ok", "kernel=third status=reused"))
+    _check(instance, "ticket_verifies", "double_trace", "checkpoint_rebuilds")
+    found = tallies()
+    assert found["ticket_verifications"] == {("ok",): 3, ("failed",): 1}
+    assert found["ledger_mismatches"] == {(): 1}
+    assert found["checkpoint_bytes"][("rebuild",)] > 0
 
 
 def test_each_can_run_alone(ran, instance):
