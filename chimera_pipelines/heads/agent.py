@@ -19,7 +19,7 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +29,11 @@ from chimera_pipelines.errors import HeadUnavailableError, UsageError
 from chimera_pipelines.heads import offspring
 from chimera_pipelines.heads.control import Client, ControlServer
 from chimera_pipelines.heads.directory import HeadsDirectory
-from chimera_pipelines.heads.keeper import Keeper, Office
+from chimera_pipelines.heads.keeper import local_keepers
+from chimera_pipelines.heads.office import HeadKeeper, Office
 from chimera_pipelines.heads.proc import look
 from chimera_pipelines.heads.state import CONTROL, KINDS, State
+from chimera_pipelines.heads.tls import Tls
 from chimera_pipelines.heads.wire import Listener
 
 TICK_S = 0.1
@@ -49,6 +51,10 @@ class AgentOptions:
         settings: digest of the settings in our environment.
         start: heads to start at once; the others when asked for.
         owner: process that we serve alone and end with, or None.
+        listen: as `Office.listen`.
+        tls: of connections over TCP.
+        secret: opens our sockets; a new one by default.
+        keepers: makes what keeps each head; by default they are processes of ours.
     """
 
     directory: Path
@@ -59,6 +65,10 @@ class AgentOptions:
     settings: str = ""
     start: tuple[str, ...] = ()
     owner: int | None = None
+    listen: str | None = None
+    tls: Tls | None = None
+    secret: bytes | None = None
+    keepers: Callable[[Office], Mapping[str, HeadKeeper]] = local_keepers
 
 
 class Agent:
@@ -84,7 +94,7 @@ class Agent:
         mine = look(os.getpid())
         self._office = Office(
             secrets.token_hex(8),
-            secrets.token_bytes(32),
+            options.secret or secrets.token_bytes(32),
             self._directory,
             performers,
             options.device,
@@ -92,10 +102,12 @@ class Agent:
             self._selector,
             self._changed,
             self._descriptors,
+            options.listen,
+            options.tls,
         )
         self._created = mine.created if mine is not None else 0
         self._began = time.monotonic()
-        self._keepers = {head: Keeper(head, self._office) for head in KINDS}
+        self._keepers = options.keepers(self._office)
         listener = Listener(CONTROL, directory=options.directory)
         self._control = ControlServer(listener, self._office.secret, self._selector, self._answer)
         self._wake = self._take_signals()
@@ -200,7 +212,7 @@ class Agent:
                 raise ValueError(f"request {other!r}")
         return {"is": "ok"}
 
-    def _keeper(self, frame: Mapping[str, Any]) -> Keeper:
+    def _keeper(self, frame: Mapping[str, Any]) -> HeadKeeper:
         keeper = self._keepers.get(frame["head"])
         if keeper is None:
             raise UsageError(

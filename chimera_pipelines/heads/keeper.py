@@ -14,54 +14,24 @@ import selectors
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from chimera_pipelines.heads import offspring
-from chimera_pipelines.heads.directory import HeadsDirectory
 from chimera_pipelines.heads.liveness import Pulse
+from chimera_pipelines.heads.office import HeadKeeper, Office
 from chimera_pipelines.heads.oom import killed_by, oom_kills
 from chimera_pipelines.heads.performer import Predecessor
 from chimera_pipelines.heads.proc import look
 from chimera_pipelines.heads.process import DEVICE_LOST, Birth, serve
 from chimera_pipelines.heads.state import KINDS, HeadEntry
-from chimera_pipelines.heads.tls import Tls
 from chimera_pipelines.heads.wire import Listener
 
 MOST_FAILURES = 5
 _FIRST_PAUSE_S = 0.05
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Office:
-    """What the heads of one agent share.
-
-    Attributes:
-        changed: called after each change of an entry.
-        descriptors: of the agent, none of which a child may keep.
-        listen: "tcp:HOST" where heads listen, each at a free port; None for Unix sockets.
-        tls: of connections over TCP.
-    """
-
-    agent: str
-    secret: bytes
-    directory: HeadsDirectory
-    performers: Mapping[str, str]
-    device: Any
-    memory_bytes: int | None
-    selector: selectors.BaseSelector
-    changed: Callable[[], None]
-    descriptors: Callable[[], Iterable[int]]
-    listen: str | None = None
-    tls: Tls | None = None
-
-    def address(self, head: str, incarnation: int) -> str:
-        """Where an incarnation listens."""
-        return f"{self.listen}:0" if self.listen else f"unix:{head}.{incarnation}.sock"
 
 
 @dataclass(slots=True)
@@ -284,6 +254,11 @@ class Keeper:
             return
         self._again = time.monotonic() + _FIRST_PAUSE_S * 2**self._failures
         self.entry = replace(self.entry, state="regenerating")
+
+
+def local_keepers(office: Office) -> dict[str, HeadKeeper]:
+    """Keepers of all heads as processes of this agent."""
+    return {head: Keeper(head, office) for head in KINDS}
 
 
 def _how_it_ended(status: int, oom_kills_before: int) -> tuple[str, int | None]:
