@@ -74,8 +74,10 @@ class TestAgent:
 
         def idle() -> HeadEntry | None:
             entry = self.entry(head)
+            if entry.incarnation <= after:
+                return None
             assert entry.problem is None, entry.problem
-            return entry if entry.state == "idle" and entry.incarnation > after else None
+            return entry if entry.state == "idle" else None
 
         found = until(f"{head} after {after}", idle)
         assert isinstance(found, HeadEntry)
