@@ -10,11 +10,6 @@ from chimera_pipelines.ledger.readings import Reading, Stored
 from chimera_pipelines.lifecycle.records import Invocation
 
 
-def work_of(slug: str, kernel: str) -> str:
-    """The kind of work of a kernel: attempts of the same kind are compared in their durations."""
-    return f"{slug}#{kernel}"
-
-
 def reading(
     invocation: Invocation,
     *,
@@ -31,7 +26,7 @@ def reading(
         invocation: with the seconds of every phase that was run in this attempt.
         kind: of the head.
         status: of the ticket.
-        work: as `work_of`.
+        work: as `KernelSpec.work`.
         waited: seconds before it started on its head.
         checkpoint: the stored checkpoint, as in an `Outcome`.
         error: what ended the attempt, for a failed one.

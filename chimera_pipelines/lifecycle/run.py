@@ -274,7 +274,7 @@ class Run:
                     invocation,
                     kind=head.kind,
                     status=status,
-                    work=measured.work_of(self.document.slug, invocation.kernel),
+                    work=self.kernels[invocation.kernel].work,
                     waited=self.waited.get(invocation.kernel),
                     checkpoint=checkpoint,
                     error=error,

@@ -109,6 +109,11 @@ class KernelSpec:
         """Whether its failure stops the whole run at once."""
         return bool(self.options.get("critical", False))
 
+    @property
+    def work(self) -> str:
+        """Kind of work: equal for kernels of the same code, whose durations compare."""
+        return f"{self.block.language}:{self.block.digest.removeprefix('sha256:')[:12]}"
+
     def encryption(self, document: str) -> str:
         """Effective encryption of its artefacts; `document` is the front matter's."""
         return str(self.options.get("encryption", document))

@@ -26,7 +26,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from chimera_pipelines.errors import HeadUnavailableError
-from chimera_pipelines.lifecycle.spec import HeadKind
+from chimera_pipelines.lifecycle.spec import HeadKind, KernelSpec
 from chimera_pipelines.scheduling.reputation import Reputation
 from chimera_pipelines.scheduling.speeds import relative_speeds
 from chimera_pipelines.settings import HEAD_IDS
@@ -118,6 +118,19 @@ class Job:
     avoid: tuple[str, ...] = ()
 
 
+def job_of(kernel: KernelSpec, *, key: str = "", since: float = 0.0) -> Job:
+    """The job of a kernel; `dataclasses.replace` it for a retry or an interrupted one."""
+    return Job(
+        key or kernel.name,
+        kernel.name,
+        kernel.heads,
+        critical=kernel.critical,
+        since=since,
+        work=kernel.work,
+        tags=kernel.head_tags,
+    )
+
+
 class NoHeadError(HeadUnavailableError):
     """No head will ever run a job as things are: CHIM730 or CHIM731.
 
@@ -189,7 +202,7 @@ class Router:
         free = frozenset(idle)
         able = (job for job in waiting if not free.isdisjoint(job.heads))
         for job in sorted(able, key=lambda job: self._rank(job, free)):
-            heads = self._willing(job, free, busy, now)
+            heads = self.willing(job, free, busy, now)
             if heads:
                 return self._give(job, self._draw(job, heads, cold))
         return None
@@ -271,8 +284,12 @@ class Router:
             return (False, False, False, job.since, job.key)
         return (True, not job.first, job.holder not in free, job.since, job.key)
 
-    def _willing(
-        self, job: Job, free: frozenset[str], busy: Collection[str], now: float | None
+    def willing(
+        self,
+        job: Job,
+        free: Collection[str],
+        busy: Collection[str] = (),
+        now: float | None = None,
     ) -> list[str]:
         """The free heads that may run a job, less those that it better waits to avoid."""
         allowed = self.allowed(job)

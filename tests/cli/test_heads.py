@@ -21,17 +21,3 @@ def test_a_gpu_that_is_asked_for_and_absent_is_exit_6(chimera, monkeypatch):
     assert called.json["error"]["code"] == "MAML905"
     monkeypatch.setattr(probes, "cuda_devices", lambda: (["H200"], ""))
     assert {one["device"] for one in chimera("heads", "list", "--json").json["heads"]} == {"gpu"}
-
-
-def test_explain(chimera, chain, home):
-    called = chimera("heads", "explain", f"{chain}#second", "--json")
-    assert called.json["schema"] == "chimera.heads.explain/1"
-    assert set(called.json) == {"schema", "kernel", "tags", "heads", "bytes", "reason"}
-    assert called.json["heads"]
-    (home / "documents" / "chain.maml.md").write_text(chain.read_text())
-    assert chimera("heads", "explain", "chain#second").out.startswith("second: HEAD_")
-
-
-def test_explain_of_what_is_not_there_is_usage(chimera, chain):
-    for text in (f"{chain}#none", "chain", "none#a"):
-        assert chimera("heads", "explain", text).code == 2

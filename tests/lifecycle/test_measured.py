@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from chimera_pipelines.errors import KernelError
 from chimera_pipelines.ledger.readings import Stored
-from chimera_pipelines.lifecycle.measured import reading, work_of
+from chimera_pipelines.lifecycle.measured import reading
 from chimera_pipelines.lifecycle.records import Invocation
 
 INVOCATION = Invocation(
@@ -25,7 +25,7 @@ def test_a_failed_attempt_has_its_phase_and_code():
         INVOCATION,
         kind="quantum",
         status="failed",
-        work=work_of("h2", "vqe"),
+        work="h2#vqe",
         waited=0.25,
         checkpoint=None,
         error=KernelError("MAML903", "crashed", phase="propagate"),
