@@ -7,6 +7,7 @@ import dagster as dg
 
 from chimera_pipelines.defs.assets import document_assets
 from chimera_pipelines.defs.checks import diagnostics_metadata, document_check, kernel_checks
+from chimera_pipelines.defs.executor.executor import chimera_head_executor
 from chimera_pipelines.defs.io_manager import ChimeraIOManager
 from chimera_pipelines.defs.jobs import document_job
 from chimera_pipelines.defs.ops import Body, run_phase
@@ -16,6 +17,7 @@ from chimera_pipelines.defs.schedules import document_schedule
 from chimera_pipelines.defs.sensors import inbox_sensor
 from chimera_pipelines.defs.translator import ChimeraTranslator
 from chimera_pipelines.defs.triggers import document_trigger
+from chimera_pipelines.settings import settings
 
 
 def build_definitions(
@@ -35,7 +37,8 @@ def build_definitions(
         body: runs each phase, as the function that `@maml_assets` decorates.
         inbox: whether to watch `data/inbox/`.
         resources: replace or add to `chimera` and `io_manager`; the defaults when None.
-        executor: the jobs' executor, `in_process_executor` by default.
+        executor: the jobs' executor; by default `chimera_head_executor`, or Dagster's
+            `in_process_executor` under `CHIMERA_HEADS=in_process`.
     """
     source = MamlProject() if project is None else project
     prepared = source.prepare() if isinstance(source, MamlProject) else source
@@ -53,9 +56,16 @@ def build_definitions(
         resources=default_resources()
         if resources is None
         else {**default_resources(), **resources},
-        executor=executor or dg.in_process_executor,
+        executor=executor or default_executor(),
     )
     return dg.Definitions.merge(merged, extra)
+
+
+def default_executor() -> dg.ExecutorDefinition:
+    """Head processes, or the run's own process where settings say so."""
+    if settings().heads == "in_process":
+        return dg.in_process_executor
+    return chimera_head_executor
 
 
 def default_resources() -> dict[str, Any]:

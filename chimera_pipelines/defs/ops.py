@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 PLAN_TAG = "chimera/plan"
 KERNEL_TAG = "chimera/kernel"
+HEADS_TAG = "chimera/heads"
+CRITICAL_TAG = "chimera/critical"
+TIMEOUT_TAG = "chimera/timeout"
+# The lifecycle ends a kernel at its `timeout`; what the executor ends later is one that it cannot.
+OVERRUN_SECONDS = 10.0
 CHECK_OUTPUT = "ticket"
 REQUIRES = {"chimera"}
 
@@ -186,5 +191,11 @@ def phase_ops(body: Body = run_phase, pool: str | None = None) -> PhaseOps:
 
 
 def tags_of(plan_digest: str, kernel: KernelSpec) -> dict[str, str]:
-    """Tags by which a step finds its kernel."""
-    return {PLAN_TAG: plan_digest, KERNEL_TAG: kernel.name, "chimera/heads": ",".join(kernel.heads)}
+    """Tags by which a step finds its kernel, and the head executor a head for it."""
+    found = {
+        PLAN_TAG: plan_digest,
+        KERNEL_TAG: kernel.name,
+        HEADS_TAG: ",".join(kernel.heads),
+        TIMEOUT_TAG: f"{kernel.timeout_s + OVERRUN_SECONDS:g}",
+    }
+    return {**found, CRITICAL_TAG: "true"} if kernel.critical else found

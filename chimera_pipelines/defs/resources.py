@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
+from chimera_pipelines.defs.residence import here
+from chimera_pipelines.digest import digest
 from chimera_pipelines.lifecycle.run_id import ulid
 from chimera_pipelines.scheduling.plan import Plan
 from chimera_pipelines.settings import settings
@@ -68,7 +70,10 @@ class ChimeraResource(dg.ConfigurableResource[Any]):
     def yield_for_execution(
         self, context: dg.InitResourceContext
     ) -> Generator["ChimeraResource", None, None]:
-        """Lives as long as the run in this process, or as one step under multiprocess."""
+        """Lives as long as the run in this process, or as one step in a process of its own.
+
+        In a head, what it holds outlives the step (`defs.residence`).
+        """
         self._instance = context.instance
         self._dagster_run_id = context.run.run_id if context.run else ""
         try:
@@ -81,6 +86,9 @@ class ChimeraResource(dg.ConfigurableResource[Any]):
         """Heads, stores, ledger and keys of this process, made at first use."""
         from chimera_pipelines.lifecycle.services import Services
 
+        residence = here()
+        if residence is not None:
+            return residence.services
         with self._lock:
             if self._services is None:
                 self._services = Services(settings())
@@ -93,23 +101,31 @@ class ChimeraResource(dg.ConfigurableResource[Any]):
         Raises:
             ChimeraError: what `Run.open` refuses.
         """
-        from chimera_pipelines.scheduling.opening import open_run
-
+        residence = here()
+        if residence is not None:
+            asked = digest({"inputs": self.inputs, "force": self.force, "partition": partition})
+            whole = (self._dagster_run_id, plan.document.path, plan.document.digest, asked)
+            return residence.run(whole, lambda: self._open(plan, partition))
         with self._lock:
             key = (plan.document.path, plan.document.digest, partition)
             if key not in self._runs:
-                run = open_run(
-                    plan,
-                    self.services,
-                    run_id=chimera_run_id(self._instance, self._dagster_run_id),
-                    partition=partition,
-                    inputs=self.inputs,
-                    force=self.force,
-                )
-                run.begin()
-                self._runs[key] = run
+                self._runs[key] = self._open(plan, partition)
             found: Run = self._runs[key]
             return found
+
+    def _open(self, plan: Plan, partition: str | None) -> "Run":
+        from chimera_pipelines.scheduling.opening import open_run
+
+        run = open_run(
+            plan,
+            self.services,
+            run_id=chimera_run_id(self._instance, self._dagster_run_id),
+            partition=partition,
+            inputs=self.inputs,
+            force=self.force,
+        )
+        run.begin()
+        return run
 
     def attempt(self, plan: Plan, kernel: str, partition: str | None) -> int:
         """Number of a kernel's present attempt, over all its phases: those that failed, and one."""
@@ -123,7 +139,7 @@ class ChimeraResource(dg.ConfigurableResource[Any]):
         self.services.journal(plan.document).finish(run_id, status)
 
     def close(self) -> None:
-        """End sessions, pools and the ledger's connection."""
+        """End the sessions, pools and ledger connection that are this resource's own."""
         with self._lock:
             for run in self._runs.values():
                 run.close()

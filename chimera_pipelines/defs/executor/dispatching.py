@@ -1,0 +1,90 @@
+"""Which waiting dispatch goes to which head.
+
+Decided at the last moment by the scheduler's router, with all that waits and every head in view:
+idle ones, busy ones, and those that would have to be started first. A dispatch whose kernel has
+registers on a head goes to that head when it is free.
+"""
+
+import time
+from collections.abc import Collection, Sequence
+
+from chimera_pipelines.defs.executor.chains import Dispatch, kernel_of
+from chimera_pipelines.scheduling.router import Job, Router
+
+
+class Dispatching:
+    """The queue, and who does what. Nothing here talks to a head.
+
+    Attributes:
+        waiting: dispatches without a head.
+        running: dispatches by the head that has them, or gets them as soon as it is up.
+        heads: those that there are; one that was given up is taken out.
+    """
+
+    def __init__(self, router: Router, heads: Collection[str]) -> None:
+        self.waiting: list[Dispatch] = []
+        self.running: dict[str, Dispatch] = {}
+        self.heads = list(heads)
+        self._router = router
+        self._holders: dict[str, str] = {}
+
+    def pick(self, idle: Sequence[str], up: Collection[str]) -> tuple[Dispatch, str] | None:
+        """A dispatch and the head to send it to; None while all have to wait.
+
+        Args:
+            idle: heads that answer and do nothing.
+            up: heads that answer or are being started; all others are cold.
+
+        Raises:
+            NoHeadError: CHIM730, CHIM731: no head will ever run one of them; its `job.key` is the
+                dispatch's id.
+        """
+        cold = [head for head in self.heads if head not in up]
+        free = [head for head in (*idle, *cold) if head not in self.running]
+        if not free or not self.waiting:
+            return None
+        jobs = {work.id: self._job(work) for work in self.waiting}
+        busy = [head for head in self.heads if head not in free]
+        found = self._router.choose(
+            tuple(jobs.values()), free, busy=busy, cold=cold, now=time.monotonic()
+        )
+        if found is None:
+            return None
+        return self.waiting_by(found[0].key), found[1]
+
+    def waiting_by(self, name: str) -> Dispatch:
+        """The waiting dispatch of that id."""
+        return next(work for work in self.waiting if work.id == name)
+
+    def assign(self, work: Dispatch, head: str) -> None:
+        """The head gets it."""
+        self.waiting.remove(work)
+        self.running[head] = work
+        work.todo, work.sent = work.keys[:], False
+        if kernel := kernel_of(work.keys[0]):
+            self._holders[kernel] = head
+
+    def unassign(self, head: str) -> None:
+        """The head was gone before it had it."""
+        self.waiting.insert(0, self.running.pop(head))
+
+    def forget_registers(self, head: str) -> None:
+        """The head died, and what it held with it."""
+        self._holders = {kernel: h for kernel, h in self._holders.items() if h != head}
+
+    def give_up(self, head: str) -> None:
+        """The head does not come back."""
+        self.heads.remove(head)
+
+    def _job(self, work: Dispatch) -> Job:
+        kernel = kernel_of(work.keys[0])
+        return Job(
+            key=work.id,
+            kernel=kernel or work.keys[0],
+            heads=tuple(head for head in work.heads if head in self.heads),
+            critical=work.critical,
+            holder=self._holders.get(kernel),
+            since=work.since,
+            first=work.first,
+            tags=work.heads,
+        )

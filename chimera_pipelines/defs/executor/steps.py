@@ -1,0 +1,204 @@
+"""What becomes of each step between Dagster, which launches it, and the head that runs it.
+
+    launched by Dagster -> waiting -> running.todo -> ended
+    dispatched with an earlier phase -> ahead (until Dagster launches it) -> as above
+    ahead and running when its head died -> lost (until Dagster launches it) -> retry event
+
+Dagster asks whether a step is healthy. It must be called so until Dagster has read the terminal
+event that we wrote, or it writes a second one and the run is lost: hence `ended`.
+
+Everything here is called with the fleet's lock held.
+"""
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import dagster as dg
+
+from chimera_pipelines.defs._dagster_internals import ExecuteStepArgs, ExecutionPlan
+from chimera_pipelines.defs.executor.chains import Chains, Dispatch
+from chimera_pipelines.defs.executor.dispatching import Dispatching
+from chimera_pipelines.defs.executor.run_log import RunLog
+from chimera_pipelines.defs.ops import CRITICAL_TAG
+from chimera_pipelines.errors import ChimeraError, HeadUnavailableError
+
+
+class Steps:
+    """Every step that Dagster has launched or that a head runs ahead of it."""
+
+    def __init__(
+        self,
+        plan: ExecutionPlan,
+        log: RunLog,
+        queue: Dispatching,
+        *,
+        chain: bool,
+        max_regenerations: int,
+    ) -> None:
+        self._plan, self._log, self.queue = plan, log, queue
+        self._chains = Chains(plan)
+        self._chain, self._max_regenerations = chain, max_regenerations
+        self._sent = 0
+        self._ended: set[str] = set()
+        self._deaths: dict[str, int] = {}
+        self._lost: dict[str, ChimeraError] = {}
+        self.args: dict[str, ExecuteStepArgs] = {}
+        self.ahead: set[str] = set()
+        self.overdue: dict[str, ChimeraError] = {}
+
+    # What Dagster says.
+
+    def launched(self, args: ExecuteStepArgs) -> None:
+        """Dagster wants a step run, which may run already."""
+        key = only(args)
+        self.args[key] = args
+        if key in self.ahead:
+            self.ahead.discard(key)
+        elif key in self._lost:
+            self._retry(key, self._lost.pop(key))
+        else:
+            self._ended.discard(key)
+            self._enqueue(key, first=key in self._deaths)
+
+    def healthy(self, args: ExecuteStepArgs) -> bool:
+        """Whether the step waits, runs, or has ended without Dagster having read of it."""
+        key = only(args)
+        self.args[key] = args
+        self.ahead.discard(key)  # on resume Dagster counts it as launched from here on
+        works = (*self.queue.running.values(), *self.queue.waiting)
+        return key in self._ended or any(key in work.keys for work in works)
+
+    def saw(self, events: Iterable[dg.DagsterEvent]) -> None:
+        """Dagster has read these events."""
+        self._chains.saw(events)
+
+    def assign(self, work: Dispatch, head: str) -> None:
+        """A head gets the dispatch, and with it steps that Dagster has not launched."""
+        self.queue.assign(work, head)
+        self.ahead.update(work.keys[1:])
+
+    def unassign(self, head: str) -> None:
+        """The head was gone before it had the dispatch."""
+        self.ahead.difference_update(self.queue.running[head].keys[1:])
+        self.queue.unassign(head)
+
+    # What heads say.
+
+    def started(self, head: str, key: str) -> None:
+        """A head has written that the step started."""
+        work = self.queue.running[head]
+        work.current, work.started = key, time.monotonic()
+
+    def ended(self, head: str, key: str) -> None:
+        """A head has written how the step ended."""
+        work = self.queue.running[head]
+        work.current = None
+        if key in work.todo:
+            work.todo.remove(key)
+        self.overdue.pop(key, None)
+        self._ended.add(key)
+
+    def adopted(self, head: str, work: str, payload: Mapping[str, Any], done: set[str]) -> None:
+        """A head still runs what the run's former worker gave it."""
+        keys = [key for key in payload["keys"] if key not in done]
+        if not keys:
+            return
+        found = Dispatch(work, keys, (head,), time.monotonic(), sent=True, todo=keys[:])
+        self.queue.running[head] = found
+        self.ahead.update(keys)
+
+    def rested(self, head: str, failed: str | None, error: ChimeraError | None) -> None:
+        """A dispatch is over; `todo` holds what it did not finish."""
+        work = self.queue.running.pop(head)
+        nothing = work.todo == work.keys
+        ahead = self._fall_back(work)
+        for key in work.todo:
+            if key in ahead:
+                if key == failed and error is not None:
+                    self._lost[key] = error
+            elif key == failed and error is not None:
+                self._fail(key, error)
+            elif nothing and key == work.keys[0]:  # to queue it again alone would never end
+                self._retry(key, HeadUnavailableError("CHIM637", f"{head} did not run '{key}'"))
+            else:
+                self._enqueue(key)
+
+    def died(self, head: str, reason: str) -> None:
+        """The head is gone: what ran goes to Dagster's queue again, what waited to ours."""
+        self.queue.forget_registers(head)
+        work = self.queue.running.get(head)
+        if work is None:
+            return
+        if not work.sent:
+            self.unassign(head)
+            return
+        del self.queue.running[head]
+        ahead = self._fall_back(work)
+        for key in work.todo:
+            error = HeadUnavailableError("CHIM630", f"{head} died while it ran '{key}': {reason}")
+            if key in ahead:
+                if key == work.current and self._log.has_ended(key):
+                    self.ahead.add(key)  # its events wait until Dagster launches it
+                elif key == work.current:
+                    self._lost[key] = error
+            elif key == work.current:
+                self._retry(key, error)
+            else:  # launched, not started
+                self._enqueue(key, first=True)
+
+    def nowhere(self, work: Dispatch, error: ChimeraError) -> None:
+        """No head will run the dispatch: its step fails, and so what waits for it is skipped."""
+        self.queue.waiting.remove(work)
+        self._fail(work.keys[0], error)
+
+    # What follows.
+
+    def _fall_back(self, work: Dispatch) -> set[str]:
+        """The steps of a dispatch that Dagster has not launched; they are ahead no more."""
+        ahead = self.ahead.intersection(work.todo)
+        self.ahead -= ahead
+        return ahead
+
+    def _retry(self, key: str, error: ChimeraError) -> None:
+        """The step of a dead head: back to Dagster's queue, or failed when it kills every head."""
+        self._ended.add(key)
+        if self._log.has_ended(key):  # it died after its last event, before it told us
+            return
+        self._deaths[key] = self._deaths.get(key, 0) + 1
+        if key in self.overdue:
+            self._log.failed(key, self.overdue.pop(key))
+        elif self._deaths[key] > self._max_regenerations:
+            self._log.failed(key, error)
+        else:
+            self._log.up_for_retry(key, error)
+
+    def _fail(self, key: str, error: ChimeraError) -> None:
+        self._ended.add(key)
+        if not self._log.has_ended(key):
+            self._log.failed(key, self.overdue.pop(key, error))
+
+    def _enqueue(self, key: str, *, first: bool = False) -> None:
+        step = self._plan.get_step_by_key(key)
+        if self._chain:
+            keys, heads = self._chains.start_from(step, self._taken())  # type: ignore[arg-type]
+        else:
+            keys, heads = [key], self._chains.heads_of(step)  # type: ignore[arg-type]
+        self._sent += 1
+        critical = (step.tags or {}).get(CRITICAL_TAG) == "true"
+        name = f"{self.args[key].run_id}:{self._sent}:{time.time_ns()}"
+        work = Dispatch(name, keys, heads, time.monotonic(), first, critical)
+        self.queue.waiting.append(work)
+
+    def _taken(self) -> set[str]:
+        """Steps that are some dispatch's already."""
+        works = (*self.queue.running.values(), *self.queue.waiting)
+        return self.ahead.union(*(work.keys for work in works))
+
+
+def only(args: ExecuteStepArgs) -> str:
+    """The one step of Dagster's arguments."""
+    keys = args.step_keys_to_execute
+    if keys is None or len(keys) != 1:
+        raise dg.DagsterInvariantViolationError(f"one step was to be launched, not {keys}")
+    return keys[0]
