@@ -21,6 +21,7 @@ from pathlib import Path
 
 from chimera_pipelines.errors import HeadUnavailableError, UsageError, Where
 from chimera_pipelines.heads.performer import INCARNATIONS
+from chimera_pipelines.heads.proc import look
 from chimera_pipelines.heads.state import State
 
 LOCK_S = 1.0
@@ -79,7 +80,30 @@ class HeadsDirectory:
                     hint="'chimera heads status' shows it, 'chimera heads down' ends it",
                 )
             time.sleep(0.01)
+        mine = look(os.getpid())
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, json.dumps([os.getpid(), mine.created if mine else 0]).encode(), 0)
         return handle
+
+    def exists(self) -> bool:
+        """Whether there is a folder, and it is ours.
+
+        Raises:
+            UsageError: CHIM711, it is not.
+        """
+        try:
+            self.check()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def holder(self) -> tuple[int, int] | None:
+        """Pid and start of the agent that took the lock last."""
+        try:
+            pid, created = json.loads((self.path / _LOCK).read_bytes())
+            return int(pid), int(created)
+        except (OSError, ValueError, TypeError):
+            return None
 
     def held(self) -> bool:
         """Whether an agent lives here, answering or not."""

@@ -153,8 +153,8 @@ class Performer(Protocol):
     def cancel(self, work: Work) -> None:
         """Make `perform` of this work return soon; called from another thread, at most once.
 
-        `work.cancelled` is set already, and `perform` may not have begun. Must not wait for `perform`, which may be waiting to emit.
-        Who has nothing better calls `here.interrupt()`.
+        `work.cancelled` is set already, and `perform` may not have begun. Must not wait for
+        `perform`, which may be waiting to emit. Who has nothing better calls `here.interrupt()`.
         """
         ...
 

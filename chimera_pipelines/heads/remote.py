@@ -1,0 +1,179 @@
+"""A head of another process: the second form of `Head`, its operations as frames.
+
+One connection to one incarnation. When that dies, every operation says so (CHIM714); registers die
+with it, and whoever holds their snapshots restores them on the next.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from chimera_pipelines.errors import HeadUnavailableError
+from chimera_pipelines.heads import wire
+from chimera_pipelines.heads.directory import HeadsDirectory
+from chimera_pipelines.heads.error_frames import error_of
+from chimera_pipelines.heads.frames import Bytes, Message, WireError
+from chimera_pipelines.heads.protocol import HeadInfo, Measurements, RegisterHandle
+from chimera_pipelines.heads.register_frames import embedding_json, info_of
+from chimera_pipelines.quantum.embedding import Embedding
+from chimera_pipelines.quantum.record import CircuitRecord
+
+
+class RemoteHead:
+    """A client of a head process; implements `Head`. Threads take turns.
+
+    Args:
+        head: HEAD_1 … HEAD_4.
+        connection: to its process.
+    """
+
+    def __init__(self, head: str, connection: wire.Connection) -> None:
+        self._head = head
+        self._connection = connection
+        self._turn = threading.Lock()
+        self._numbers = itertools.count()
+
+    @classmethod
+    def of(cls, directory: Path, head: str) -> RemoteHead:
+        """The incarnation of a head that runs under the agent of a directory.
+
+        Raises:
+            HeadUnavailableError: CHIM714, it does not run.
+            UsageError, WireError: as `HeadsDirectory.read` and `wire.connect`.
+        """
+        state = HeadsDirectory(directory).read()
+        entry = None if state is None else state.heads.get(head)
+        if state is None or entry is None or entry.address is None:
+            raise _gone(head, "it does not run")
+        try:
+            connection = wire.connect(entry.address, state.secret, directory=directory)
+        except (OSError, EOFError) as error:
+            raise _gone(head, str(error)) from error
+        return cls(head, connection)
+
+    def describe(self) -> HeadInfo:
+        """Identity, device, tags and memory."""
+        return info_of(self._value("describe"))
+
+    def open(self, spec: Any) -> Any:
+        """Sessions do not cross processes.
+
+        Raises:
+            HeadUnavailableError: CHIM706, always.
+        """
+        raise HeadUnavailableError(
+            "CHIM706",
+            f"{self._head} opens no sessions for another process",
+            hint="open the session where the kernel's step runs",
+        )
+
+    def expect_circuits(self) -> None:
+        """See `Head.expect_circuits`."""
+        self._value("expect_circuits")
+
+    def embed(
+        self,
+        circuits: tuple[CircuitRecord, ...],
+        is_list: bool,  # noqa: FBT001 - as in `Head.embed`
+        embedding: Embedding | None = None,
+        *,
+        method: str = "automatic",
+        precision: str = "double",
+    ) -> RegisterHandle:
+        """Phase 2; see `Head.embed`."""
+        value = self._value(
+            "embed",
+            circuits=[circuit.as_json() for circuit in circuits],
+            is_list=is_list,
+            embedding=None if embedding is None else embedding_json(embedding),
+            method=method,
+            precision=precision,
+        )
+        return RegisterHandle.from_json(value)
+
+    def propagate(
+        self,
+        handle: RegisterHandle,
+        *,
+        shots: int | None,
+        seed: int,
+        observable: Mapping[str, float] | None = None,
+    ) -> RegisterHandle:
+        """Phase 3; see `Head.propagate`."""
+        value = self._value(
+            "propagate", handle=handle.as_json(), shots=shots, seed=seed, observable=observable
+        )
+        return RegisterHandle.from_json(value)
+
+    def measure(
+        self,
+        handle: RegisterHandle,
+        *,
+        shots: int | None,
+        seed: int,
+        observable: Mapping[str, float] | None = None,
+    ) -> Measurements:
+        """Phase 4; see `Head.measure`."""
+        value = self._value(
+            "measure", handle=handle.as_json(), shots=shots, seed=seed, observable=observable
+        )
+        return Measurements.from_json(value)
+
+    def snapshot(self, handle: RegisterHandle) -> bytes:
+        """A register as safetensors."""
+        return bytes(self._ask({"op": "snapshot", "handle": handle.as_json()}).buffers[0])
+
+    def restore(self, data: Bytes) -> RegisterHandle:
+        """A register from a snapshot; see `Head.restore`."""
+        return RegisterHandle.from_json(self._ask({"op": "restore"}, (data,)).frame["value"])
+
+    def drop(self, handle: RegisterHandle) -> None:
+        """Forget a register; one of another process is gone already."""
+        self._value("drop", handle=handle.as_json())
+
+    def close(self) -> None:
+        """Hang up; the head and its registers stay."""
+        self._connection.hang_up()
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _value(self, operation: str, **arguments: Any) -> Any:
+        return self._ask({"op": operation, **arguments}).frame["value"]
+
+    def _ask(self, asked: Mapping[str, Any], buffers: Sequence[Bytes] = ()) -> Message:
+        with self._turn:
+            number = next(self._numbers)
+            try:
+                self._connection.send({"do": "register", "id": number, **asked}, buffers)
+                answer = self._connection.receive()
+            except (OSError, EOFError) as error:
+                raise _gone(self._head, "it hung up") from error
+            except WireError:
+                self._connection.hang_up()  # what follows on it cannot be trusted either
+                raise
+        if answer.frame["error"] is not None:
+            raise error_of(answer.frame["error"])
+        return answer
+
+
+def _gone(head: str, what: str) -> HeadUnavailableError:
+    return HeadUnavailableError(
+        "CHIM714",
+        f"{head} does not answer: {what}",
+        hint="its registers are gone; restore them from their snapshots on the next incarnation",
+    )
