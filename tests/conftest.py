@@ -10,6 +10,10 @@ import os
 
 from hypothesis import settings
 
+from tests.postgresql import mortal_server, postgresql_server
+
+__all__ = ["mortal_server", "postgresql_server"]
+
 settings.register_profile("laws", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "laws")

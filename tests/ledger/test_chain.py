@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, func, select
@@ -13,8 +12,8 @@ from chimera_pipelines.ledger.connection import Connections
 
 
 @pytest.fixture
-def connections(tmp_path: Path):
-    made = Connections(f"sqlite:///{tmp_path / 'ledger.sqlite'}")
+def connections(ledger_url: str):
+    made = Connections(ledger_url)
     yield made
     made.close()
 

@@ -16,16 +16,10 @@ from chimera_pipelines.ledger.evidence import (
     blame,
 )
 from chimera_pipelines.ledger.ledger import Ledger
+from tests.ledger.conftest import edit
 from tests.ledger.test_ledger import row
 
 NEW = ("documents", "head_events", "observations", "standings")
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    made = Ledger(f"sqlite:///{tmp_path / 'home' / 'ledger.sqlite'}")
-    yield made
-    made.close()
 
 
 def event(incarnation: int, kind: str = START, head: str = "HEAD_1", **detail) -> HeadEvent:
@@ -106,6 +100,7 @@ def test_a_document_is_where_it_was_last_seen(ledger):
     assert ledger.verify_chain() == 2
 
 
+@pytest.mark.parametrize("ledger_url", ["sqlite"], indirect=True)
 def test_a_ledger_of_an_earlier_version_opens_and_its_chain_holds(ledger, tmp_path):
     ledger.record([row("a"), row("b")])
     ledger._add(tables.reputation, {"head": "HEAD_1", "leaf": "a", "good": 1, "weight": 1.0})
@@ -152,15 +147,12 @@ def _relink(database: sqlite3.Connection, kept: list[tuple[str, int, str]]) -> N
         "UPDATE documents SET path = '/elsewhere'",
     ],
 )
-def test_edited_evidence_is_seen(ledger, tmp_path, statement):
+def test_edited_evidence_is_seen(ledger, ledger_url, statement):
     ledger.record([row("a", status="failed")])
     ledger.record_head_event(event(1, DEATH, reason="exit"))
     ledger.record_document("urn:uuid:x", "bell", "/a/bell.maml.md")
     ledger.verify_chain()
-    database = sqlite3.connect(tmp_path / "home" / "ledger.sqlite")
-    database.execute(statement)
-    database.commit()
-    database.close()
+    edit(ledger_url, statement)
     with pytest.raises(HistoryError) as raised:
         ledger.verify_chain()
     assert raised.value.code == "CHIM227"

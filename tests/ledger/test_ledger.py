@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
 
@@ -9,15 +8,9 @@ import pytest
 from chimera_pipelines.errors import HistoryError, SettingsError
 from chimera_pipelines.ledger.ledger import Ledger, RunRow, TicketRow, TreeHead
 from chimera_pipelines.ledger.readings import Reading, Stored
+from tests.ledger.conftest import edit
 
 RUN = "01K1Z6S8Q4T9X2R7B3M5N6P8VA"
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    made = Ledger(f"sqlite:///{tmp_path / 'home' / 'ledger.sqlite'}")
-    yield made
-    made.close()
 
 
 def row(leaf: str, **changes) -> TicketRow:
@@ -162,28 +155,38 @@ def test_a_tally_has_a_known_name_and_its_own_labels(ledger):
         "UPDATE chain SET link = 'sha256:0' WHERE id = 1",
     ],
 )
-def test_an_edited_row_is_seen(ledger, tmp_path, statement):
+def test_an_edited_row_is_seen(ledger, ledger_url, statement):
     ledger.record([grant(), row("a"), row("b")])
     ledger.verify_chain()
-    database = sqlite3.connect(tmp_path / "home" / "ledger.sqlite")
-    database.execute(statement)
-    database.commit()
-    database.close()
+    edit(ledger_url, statement)
     with pytest.raises(HistoryError) as raised:
         ledger.verify_chain()
     assert raised.value.code == "CHIM227"
 
 
-def test_many_processes_write_at_once(ledger, tmp_path):
+def test_many_processes_write_at_once(ledger, ledger_url):
     code = (
         "import sys; from chimera_pipelines.ledger.ledger import Ledger, RunRow\n"
-        f"l = Ledger('sqlite:///{tmp_path / 'home' / 'ledger.sqlite'}')\n"
+        f"l = Ledger({ledger_url!r})\n"
         "for n in range(15): l.record_run(RunRow(sys.argv[1], 'd', str(n), 't'))\n"
     )
     running = [subprocess.Popen([sys.executable, "-c", code, name]) for name in "abc"]
     assert [process.wait(timeout=120) for process in running] == [0, 0, 0]
     assert ledger.verify_chain() == 45
     assert [state.status for state in ledger.run_states("b")] == [str(n) for n in range(15)]
+
+
+def test_it_is_the_same_when_it_is_opened_again(ledger, ledger_url):
+    ledger.record([grant(), row("a")], TreeHead("urn:uuid:x", 2, "sha256:2"))
+    rows = ledger.verify_chain()
+    ledger.close()
+    again = Ledger(ledger_url)
+    assert again.verify_chain() == rows
+    assert again.find_reusable("sha256:i", "quantum") == row("a")
+    assert again.record([row("a")]) == 0
+    again.record([row("b")])
+    assert ledger.verify_chain() == again.verify_chain() > rows
+    again.close()
 
 
 def test_a_database_that_cannot_be_used_is_a_settings_error(tmp_path):
