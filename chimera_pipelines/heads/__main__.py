@@ -16,9 +16,8 @@ from chimera_pipelines.heads.error_frames import error_json
 def main(arguments: Sequence[str]) -> int:
     """Be an agent; the exit code."""
     given = _parser().parse_args(arguments)
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(message)s"
-    )
+    logging.basicConfig(format="%(asctime)s %(process)d %(levelname)s %(message)s")
+    logging.getLogger("chimera_pipelines").setLevel(logging.INFO)
     options = AgentOptions(
         given.directory,
         tuple(given.preload),

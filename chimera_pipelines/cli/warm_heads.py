@@ -1,0 +1,27 @@
+"""What warm heads are started with: everything that any run may ask of them."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chimera_pipelines.heads.attach import Recipe
+    from chimera_pipelines.settings import Settings
+
+PERFORMERS = {"kernel": "chimera_pipelines.scheduling.kernel_work:KernelPerformer"}
+COMPUTING = ("duckdb", "numpy", "qiskit", "qiskit_aer", "scipy", "torch")
+"""Libraries that steps of some documents import."""
+
+
+def recipe(settings: Settings) -> Recipe:
+    """Heads that serve `chimera run` and Dagster alike, their imports done."""
+    from chimera_pipelines.defs import warm as dagster_side
+    from chimera_pipelines.heads.attach import Recipe
+
+    performers = {**PERFORMERS, **dagster_side.PERFORMERS}
+    return Recipe(
+        settings,
+        {n: t for n, t in performers.items() if find_spec(t.partition(":")[0]) is not None},
+        (*(name for name in COMPUTING if find_spec(name) is not None), *dagster_side.PRELOAD),
+    )
