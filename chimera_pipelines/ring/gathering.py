@@ -21,7 +21,7 @@ from chimera_pipelines.ring.protect import protection
 from chimera_pipelines.ring.share_errors import ShareError, ShareVersionError
 from chimera_pipelines.ring.shares import Manifest, Share, check_share, read_share
 from chimera_pipelines.ring.stores import Reader, ShareStore, reason
-from chimera_pipelines.ring.stripes import collect
+from chimera_pipelines.ring.stripes import Spent, collect
 from chimera_pipelines.ring.trust import HeadKeys
 
 Found: TypeAlias = "Share | ShareError | None"
@@ -94,12 +94,15 @@ class Gathering:
         self._check_code()
         return self.group
 
-    def rebuild(self, keys: HeadKeys | None, *, in_order: bool = False) -> memoryview | None:
+    def rebuild(
+        self, keys: HeadKeys | None, *, in_order: bool = False, spent: Spent | None = None
+    ) -> memoryview | None:
         """The artefact, from the first pair of the group that gives it; None if none does.
 
         Args:
             keys: to open what is sealed; None only for what is not.
             in_order: begin with shares 0 and 1, which need no XOR, instead of with any two.
+            spent: gets the seconds of all threads.
 
         Raises:
             SettingsError: CHIM514, the key is not here.
@@ -113,7 +116,7 @@ class Gathering:
         out = fresh(manifest.length)
         for pair in _pairs(sorted(group), in_order=in_order):
             try:
-                collect(self.read_into, pair, layout, opener, out)
+                collect(self.read_into, pair, layout, opener, out, spent)
             except (CheckpointError, OSError):
                 continue
             if manifest.seals or sha256(out) == manifest.content:

@@ -104,6 +104,8 @@ class RemoteStore:
             if self._files.exists(self._path(path)):
                 self._files.rm_file(self._path(path))
 
+    clear = delete
+
     def _path(self, path: str) -> str:
         return f"{self._root}/{path}"
 

@@ -26,7 +26,7 @@ from chimera_pipelines.ring import shares_v1
 from chimera_pipelines.ring.code import NEEDED, SHARES
 from chimera_pipelines.ring.seal import TAG, Cipher, SealHeader
 from chimera_pipelines.ring.share_errors import ShareError, ShareVersionError, UnwrittenError, read
-from chimera_pipelines.ring.stores import Reader
+from chimera_pipelines.ring.stores import EMPTY, Reader
 from chimera_pipelines.ring.stripes import Layout, digest_of_share
 from chimera_pipelines.ring.trust import Signer, Verifier
 
@@ -148,7 +148,7 @@ def read_share(reader: Reader) -> Share:
         OSError: as the store gives it.
     """
     magic, version = struct.unpack(">8sH", read(reader, 0, 10))
-    if magic == b"\0" * 8:
+    if magic == EMPTY:
         raise UnwrittenError("it is not written to its end")
     if magic != MAGIC:
         raise ShareError("it is no share: its first bytes are others")

@@ -13,12 +13,14 @@ import errno
 import os
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 from chimera_pipelines.errors import CheckpointError, SettingsError
 from chimera_pipelines.ring.durable import Bytes, make_folder, sync_folder
 
+EMPTY = bytes(8)  # where a share has its magic: a slot that begins so holds nothing
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -86,6 +88,10 @@ class ShareStore(Protocol):
 
     def preallocate(self, path: str, size: int) -> Writer:
         """A file of exactly `size` bytes, overwritten in place; a kill may leave it torn."""
+        ...
+
+    def clear(self, path: str) -> None:
+        """Make a preallocated file hold nothing; its space may stay taken."""
         ...
 
     def delete(self, path: str) -> None:
@@ -196,6 +202,11 @@ class LocalStore:
         place = self.root / path
         make_folder(place.parent)
         return LocalWriter(place, size)
+
+    def clear(self, path: str) -> None:
+        """As `ShareStore`."""
+        with suppress(FileNotFoundError), (self.root / path).open("r+b", buffering=0) as file:
+            file.write(EMPTY)
 
     def delete(self, path: str) -> None:
         """As `ShareStore`."""

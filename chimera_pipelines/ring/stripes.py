@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
@@ -176,14 +177,36 @@ def spread(data: memoryview, layout: Layout, protection: Protection, put: Put) -
     return tuple(digest_of_sums(one) for one in sums)
 
 
+class Spent:
+    """Seconds of threads that were spent in reading and XOR, and in opening what is sealed."""
+
+    def __init__(self) -> None:
+        self.rebuild = self.decrypt = 0.0
+        self._lock = threading.Lock()
+
+    def add(self, rebuild: float, decrypt: float) -> None:
+        """Of one stripe."""
+        with self._lock:
+            self.rebuild += rebuild
+            self.decrypt += decrypt
+
+
 def collect(
     read: ReadInto,
     pair: tuple[int, int],
     layout: Layout,
     protection: Protection,
     out: memoryview,
+    spent: Spent | None = None,
 ) -> None:
     """Rebuild the plaintext into `out` from two shares.
+
+    Args:
+        read: called from several threads.
+        pair: numbers of the shares, ascending.
+        layout, protection: how it was coded and sealed.
+        out: `layout.length` bytes.
+        spent: gets the seconds of all threads.
 
     Raises:
         CheckpointError: CHIM511, what is sealed does not open.
@@ -192,13 +215,17 @@ def collect(
     scratch = threading.local()
 
     def one(stripe: int) -> None:
+        begun = time.perf_counter()
         pieces = _buffers(scratch, 2 * layout.piece(0))
         size = layout.piece(stripe)
         stored = [pieces[:size], pieces[size : 2 * size]]
         for share, part in zip(pair, stored, strict=True):
             read(share, layout.offset(stripe), part)
         payload = _payload(stripe, pair, stored, pieces[: 2 * size], layout, protection)
+        coded = time.perf_counter()
         protection.open_payload(stripe, payload, out[layout.plain(stripe)])
+        if spent is not None:
+            spent.add(coded - begun, time.perf_counter() - coded)
 
     each(one, layout.stripes)
 
