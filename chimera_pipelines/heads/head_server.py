@@ -22,6 +22,7 @@ from typing import Any, Protocol, TypeAlias
 
 from chimera_pipelines.errors import HeadUnavailableError
 from chimera_pipelines.heads import register_frames
+from chimera_pipelines.heads.device_faults import device_lost
 from chimera_pipelines.heads.error_frames import error_json
 from chimera_pipelines.heads.frames import Bytes, Message
 from chimera_pipelines.heads.interrupts import Interrupts
@@ -241,7 +242,7 @@ class HeadServer:
                     performer.perform(work, partial(self._emit, job))
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the client gets it
             self.interrupts.forbid()
-            return error
+            return device_lost(error) or error
         return None
 
     def _performer(self, name: str) -> Performer:

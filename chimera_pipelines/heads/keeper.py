@@ -23,9 +23,9 @@ from chimera_pipelines.heads import offspring
 from chimera_pipelines.heads.liveness import Pulse
 from chimera_pipelines.heads.office import HeadKeeper, Office
 from chimera_pipelines.heads.oom import killed_by, oom_kills
-from chimera_pipelines.heads.performer import Predecessor
+from chimera_pipelines.heads.performer import ENDINGS, Predecessor
 from chimera_pipelines.heads.proc import look
-from chimera_pipelines.heads.process import DEVICE_LOST, Birth, serve
+from chimera_pipelines.heads.process import Birth, serve
 from chimera_pipelines.heads.state import KINDS, HeadEntry
 from chimera_pipelines.heads.wire import Listener
 
@@ -58,7 +58,9 @@ class Keeper:
     def __init__(self, head: str, office: Office) -> None:
         self.head = head
         number = office.directory.incarnations().get(head, 0)
-        self.entry = HeadEntry(KINDS[head], office.device, incarnation=number)
+        gone = Predecessor(number, "its machine is gone", None, 0.0, 0.0)
+        before = gone if office.inherits and number else None
+        self.entry = HeadEntry(KINDS[head], office.device, incarnation=number, before=before)
         self.said: dict[str, Any] = {}
         self._office = office
         self._process: _Process | None = None
@@ -267,4 +269,4 @@ def _how_it_ended(status: int, oom_kills_before: int) -> tuple[str, int | None]:
         number = os.WTERMSIG(status)
         return killed_by(number, kills=oom_kills() - oom_kills_before), number
     code = os.waitstatus_to_exitcode(status)
-    return "its device was lost" if code == DEVICE_LOST else f"ended with exit code {code}", None
+    return ENDINGS.get(code, f"ended with exit code {code}"), None

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 from chimera_pipelines.errors import HeadUnavailableError
 from chimera_pipelines.heads.local import LocalHead
@@ -27,12 +27,33 @@ INCARNATIONS = "incarnations.json"
 
 
 class DeviceLostError(HeadUnavailableError):
-    """CHIM715: the device takes no more work in this process; the head ends and is regenerated."""
+    """CHIM715: the device takes no more work in this process; the head ends and is regenerated.
+
+    Attributes:
+        exit_status: with which the process ends, for `ENDINGS`.
+    """
+
+    exit_status: ClassVar[int] = 75
+    _code: ClassVar[str] = "CHIM715"
 
     def __init__(self, message: str) -> None:
         super().__init__(
-            "CHIM715", message, hint="the head is regenerated; see 'chimera heads status'"
+            self._code, message, hint="the head is regenerated; see 'chimera heads status'"
         )
+
+
+class WrongSignatureError(DeviceLostError):
+    """CHIM742: a ticket that this process signed does not verify, and was not written down."""
+
+    exit_status: ClassVar[int] = 77
+    _code: ClassVar[str] = "CHIM742"
+
+
+ENDINGS: Mapping[int, str] = {
+    DeviceLostError.exit_status: "its device was lost",
+    WrongSignatureError.exit_status: "fault: it signed a ticket that does not verify",
+}
+"""Why a process ended that ended itself, by its exit status."""
 
 
 @dataclass(slots=True)

@@ -39,7 +39,6 @@ from chimera_pipelines.heads.regeneration import (
 from chimera_pipelines.heads.timeline import Timeline
 from chimera_pipelines.heads.tls import Tls
 
-DEVICE_LOST = 75
 _STUCK_S = 30.0  # a client that reads nothing for so long is hung up on
 
 _log = logging.getLogger(__name__)
@@ -90,7 +89,7 @@ def serve(birth: Birth) -> NoReturn:
             server.perform_next()
     except DeviceLostError as error:
         _log.error("%s ends: %s", birth.head, error.message)
-        sys.exit(DEVICE_LOST)
+        sys.exit(error.exit_status)
     finally:
         server.close()
 

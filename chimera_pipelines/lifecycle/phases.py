@@ -18,6 +18,8 @@ from typing import TypeVar
 from chimera_pipelines import telemetry
 from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.errors import ChimeraError, KernelError, SandboxUnavailableError, Where
+from chimera_pipelines.heads.device_faults import device_lost
+from chimera_pipelines.heads.performer import DeviceLostError
 from chimera_pipelines.lifecycle import (
     attempts,
     calls,
@@ -196,12 +198,17 @@ def _phase(run: Run, kernel: KernelSpec, invocation: Invocation, phase: Phase) -
         try:
             _check_time(kernel, run, phase, clock)
             yield clock
+        except DeviceLostError:
+            raise  # the kernel did nothing wrong: it goes on where its head comes back
         except calls.OutOfTimeError as error:
             whole = _out_of_time(kernel, run, phase, error.where)
             raise _failed(clock, invocation, phase, whole) from None
         except ChimeraError as error:
             raise _failed(clock, invocation, phase, error) from error.__cause__
         except Exception as error:
+            lost = device_lost(error)
+            if lost is not None:
+                raise lost from error
             root = run.services.settings.root
             stored = storage_error(error, root) if isinstance(error, OSError) else None
             if stored is not None:

@@ -18,7 +18,9 @@ from chimera_pipelines.lifecycle.spec import KernelSpec
 class Rehearsal(Run):
     """A run whose attempts leave no tickets."""
 
-    def fail(self, invocation: Invocation, error: KernelError) -> TicketReceipt:
+    def fail(
+        self, invocation: Invocation, error: KernelError, elapsed_s: float = 0.0
+    ) -> TicketReceipt:
         """End the kernel's session; the error goes to whoever asked for the rehearsal."""
         self.release(invocation.kernel)
         raise error

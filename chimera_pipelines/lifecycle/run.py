@@ -16,7 +16,8 @@ from threading import RLock
 from typing import Any
 
 from chimera_pipelines.digest import JSONValue, read_canonical
-from chimera_pipelines.errors import KernelError
+from chimera_pipelines.errors import KernelError, SettingsError
+from chimera_pipelines.heads.performer import WrongSignatureError
 from chimera_pipelines.heads.protocol import Head
 from chimera_pipelines.lifecycle import admission, calls, measured, outputs
 from chimera_pipelines.lifecycle.preload import preload
@@ -255,33 +256,37 @@ class Run:
 
         Raises:
             HeadUnavailableError: CHIM761, this process was replaced.
+            WrongSignatureError: CHIM742, this process signs wrongly; the entry is not written.
         """
         head = self.head(invocation.head).describe()
-        return self.services.journal(self.document).signed(
-            TicketFields(
-                run_id=self.run_id,
-                kernel=invocation.kernel,
+        fields = TicketFields(
+            run_id=self.run_id,
+            kernel=invocation.kernel,
+            status=status,
+            head=invocation.head,
+            head_kind=head.kind,
+            cuda_ns=cuda_ns,
+            input_digest=invocation.input_digest,
+            output_digest=output_digest,
+            partition=invocation.partition,
+            sandbox=invocation.tier,
+            attempt=invocation.attempt,
+            reading=measured.reading(
+                invocation,
+                kind=head.kind,
                 status=status,
-                head=invocation.head,
-                head_kind=head.kind,
-                cuda_ns=cuda_ns,
-                input_digest=invocation.input_digest,
-                output_digest=output_digest,
-                partition=invocation.partition,
-                sandbox=invocation.tier,
-                attempt=invocation.attempt,
-                reading=measured.reading(
-                    invocation,
-                    kind=head.kind,
-                    status=status,
-                    work=self.kernels[invocation.kernel].work,
-                    waited=self.waited.get(invocation.kernel),
-                    checkpoint=checkpoint,
-                    error=error,
-                ),
+                work=self.kernels[invocation.kernel].work,
+                waited=self.waited.get(invocation.kernel),
+                checkpoint=checkpoint,
+                error=error,
             ),
-            self.services.check_fence,
         )
+        try:
+            return self.services.journal(self.document).signed(fields, self.services.check_fence)
+        except SettingsError as refused:
+            if refused.code == "CHIM224" and self.services.here is not None:
+                raise WrongSignatureError(refused.message) from refused
+            raise
 
     def tickets(self, kernel: KernelSpec) -> tuple[SignedTicket, ...]:
         """What is signed of a kernel in this run, oldest first."""

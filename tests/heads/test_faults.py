@@ -30,11 +30,15 @@ def timelines(notes: Path) -> list[Timeline]:
     return [Timeline.from_json(json.loads(line)) for line in lines]
 
 
-def last(notes: Path, count: int) -> Timeline:
-    found: list[Timeline] = until(
-        f"{count} timelines", lambda: t if len(t := timelines(notes)) >= count else None
-    )
-    return found[-1]
+def of(notes: Path, incarnation: int) -> Timeline:
+    """The timeline of an incarnation, once it is written down."""
+
+    def written() -> Timeline | None:
+        return next((t for t in timelines(notes) if t.new == incarnation), None)
+
+    found = until(f"a timeline of {incarnation}", written)
+    assert isinstance(found, Timeline)
+    return found
 
 
 @pytest.fixture
@@ -62,8 +66,8 @@ def dies_of(agent: TestAgent, notes: Path, *step: Any) -> Timeline:
     second = agent.up("HEAD_1", after=first.incarnation)
     assert first.pid is not None
     assert gone(first.pid)
-    found = last(notes, 2)
-    assert (found.old, found.new) == (first.incarnation, second.incarnation)
+    found = of(notes, second.incarnation)
+    assert found.old == first.incarnation
     return found
 
 
@@ -72,7 +76,11 @@ def test_kill_9(agent: TestAgent, notes: Path) -> None:
     assert found.reason == "killed by SIGKILL"
     assert {Stage.DETECT, Stage.FENCE, Stage.START, Stage.VERIFY} <= set(found.stages)
     assert found.tickets == 3
-    assert timelines(notes)[0].reason == "started"
+
+
+def test_a_first_start_is_recorded_too(agent: TestAgent, notes: Path) -> None:
+    first = agent.start("HEAD_1")
+    assert of(notes, first.incarnation).reason == "started"
 
 
 def test_a_crash_in_c(agent: TestAgent, notes: Path) -> None:
@@ -99,11 +107,11 @@ def test_a_stopped_head_is_killed_and_can_never_wake_up(agent: TestAgent, notes:
     with agent.work("HEAD_1", ["slow", "sleep", 60]) as connection:
         connection.receive()
         os.kill(first.pid, signal.SIGSTOP)
-        agent.up("HEAD_1", after=first.incarnation)
+        second = agent.up("HEAD_1", after=first.incarnation)
     assert gone(first.pid), "it was reaped before its successor was forked"
     with pytest.raises(ProcessLookupError):
         os.kill(first.pid, signal.SIGCONT)
-    assert last(notes, 2).reason == "stopped (SIGSTOP)"
+    assert of(notes, second.incarnation).reason == "stopped (SIGSTOP)"
 
 
 def test_a_reported_fault_ends_the_incarnation_that_it_is_of_and_no_later_one(
@@ -116,7 +124,7 @@ def test_a_reported_fault_ends_the_incarnation_that_it_is_of_and_no_later_one(
     second = agent.up("HEAD_1", after=first.incarnation)
     agent.ask("fault", head="HEAD_1", incarnation=first.incarnation, reason=reason)
     assert agent.up("HEAD_1").incarnation == second.incarnation
-    assert last(notes, 2).reason == f"fault: {reason}"
+    assert of(notes, second.incarnation).reason == f"fault: {reason}"
 
 
 def test_watchers_are_told_how_a_head_came_back(agent: TestAgent) -> None:
@@ -139,11 +147,11 @@ def test_a_restart_may_ask_for_kernels_to_run_again(agent: TestAgent, notes: Pat
     first = agent.start("HEAD_1")
     agent.ask("restart", head="HEAD_1", reason="asked", recompute=True)
     second = agent.up("HEAD_1", after=first.incarnation)
-    found = last(notes, 2)
+    found = of(notes, second.incarnation)
     assert (found.reason, found.recomputed) == ("restart: asked", 3)
     agent.ask("restart", head="HEAD_1", reason="asked")
-    agent.up("HEAD_1", after=second.incarnation)
-    assert last(notes, 3).recomputed == 0
+    third = agent.up("HEAD_1", after=second.incarnation)
+    assert of(notes, third.incarnation).recomputed == 0
 
 
 def test_a_head_whose_tickets_do_not_verify_stays_out_of_service(
@@ -158,14 +166,14 @@ def test_a_head_whose_tickets_do_not_verify_stays_out_of_service(
         entry = until("a problem", lambda: e if (e := agent.entry("HEAD_1")).problem else None)
         assert entry.problem == "CHIM740 HEAD_1 stays out of service: ticket 7"
         assert (entry.state, entry.pid) == ("down", None)
-        recorded = last(notes, 2)
+        recorded = of(notes, entry.incarnation)
         assert recorded.problem is not None
         assert recorded.problem["code"] == "CHIM740"
         assert agent.start("HEAD_2").state == "idle", "the others work"
         notes.with_suffix(".bad").unlink()
         agent.ask("restart", head="HEAD_1", reason="the document was restored")
-        agent.up("HEAD_1", after=entry.incarnation)
-        assert last(notes, 4).problem is None
+        third = agent.up("HEAD_1", after=entry.incarnation)
+        assert of(notes, third.incarnation).problem is None
 
 
 def test_states_that_cannot_be_read_cost_no_head(tmp_path: Path, notes: Path) -> None:
@@ -215,8 +223,8 @@ def test_a_head_that_the_kernel_ends_for_want_of_memory(agent: TestAgent, notes:
     try:
         with agent.work("HEAD_1", ["large", "allocate", 1 << 30]) as connection:
             hang_up(connection)
-        agent.up("HEAD_1", after=first.incarnation)
-        assert "want of memory" in last(notes, 2).reason
+        second = agent.up("HEAD_1", after=first.incarnation)
+        assert "want of memory" in of(notes, second.incarnation).reason
     finally:
         until("an empty group", lambda: not (group / "cgroup.procs").read_text())
         group.rmdir()
