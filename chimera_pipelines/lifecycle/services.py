@@ -31,6 +31,9 @@ from chimera_pipelines.sandbox.session import Session
 from chimera_pipelines.settings import Settings
 from chimera_pipelines.tickets.keys import KeyStore
 
+KEPT_POOLS = 4
+KEPT_JOURNALS = 16
+
 
 @dataclass(frozen=True, slots=True)
 class SessionSpec:
@@ -191,6 +194,14 @@ class Services:
                     home=self.settings.root,
                 )
             return self._journals[key]
+
+    def trim(self) -> None:
+        """Let go of the oldest pools and journals, in a process that serves runs without end."""
+        with self._lock:
+            while len(self._pools) > KEPT_POOLS:
+                self._pools.pop(next(iter(self._pools))).close()
+            while len(self._journals) > KEPT_JOURNALS:
+                del self._journals[next(iter(self._journals))]
 
     def close(self) -> None:
         """End sandbox sessions and close the ledger."""

@@ -8,6 +8,7 @@ from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.errors import UsageError
 from chimera_pipelines.lifecycle.run import Run
 from chimera_pipelines.lifecycle.services import Services
+from chimera_pipelines.sandbox.tiers import Tier
 from chimera_pipelines.scheduling.plan import Plan
 
 
@@ -20,6 +21,7 @@ def open_run(
     inputs: Mapping[str, JSONValue] | None = None,
     force: bool = False,
     whole: bool = False,
+    tier: Tier | None = None,
 ) -> Run:
     """Admit a run of a plan (see `Run.open` for what it raises)."""
     static = (plan.partitions or {}).get("static")
@@ -36,6 +38,7 @@ def open_run(
         inputs=inputs or {},
         force=force,
         whole=whole,
+        tier=tier,
         services=services,
     )
 
