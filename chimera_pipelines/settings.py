@@ -81,6 +81,12 @@ class Settings(BaseSettings):
     tls_authority: Path | None = Field(
         default=None, description="certificate of the authority that all machines trust"
     )
+    cluster: str | None = Field(
+        default=None, description="Ray cluster on whose machines heads are placed; `auto`: here"
+    )
+    cluster_gpus: float | None = Field(
+        default=None, ge=0, description="GPUs of each machine's heads; default 1 for device gpu"
+    )
     kubernetes_gpu: str | None = Field(
         default=None, description="resource of a propagation's pod, such as nvidia.com/gpu"
     )

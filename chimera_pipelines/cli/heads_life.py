@@ -24,7 +24,18 @@ _COLUMNS = ("head", "kind", "device", "state", "pid", "incarnation", "step", "re
 
 
 def up(
-    *, as_json: options.Json = False, quiet: options.Quiet = False, verbose: options.Verbose = 0
+    *,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster",
+            metavar="ADDRESS",
+            help="Place heads on the machines of a Ray cluster; `auto`: the one here.",
+        ),
+    ] = None,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = 0,
 ) -> None:
     """Start the four heads, or find them running; returns when all of them answer."""
     with opened(json=as_json, quiet=quiet, verbose=verbose) as terminal:
@@ -34,9 +45,11 @@ def up(
 
         began = time.monotonic()
         now = settings()
-        require_device(now)
+        where = cluster or now.cluster
+        if where is None:
+            require_device(now)
         terminal.note("heads: starting, with their imports")
-        show(terminal, warm.up(recipe(now)))
+        show(terminal, warm.up(recipe(now, cluster=where)))
         terminal.note(f"heads: up after {time.monotonic() - began:.1f} s")
 
 

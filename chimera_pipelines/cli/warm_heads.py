@@ -14,8 +14,13 @@ COMPUTING = ("duckdb", "numpy", "qiskit", "qiskit_aer", "scipy", "torch")
 """Libraries that steps of some documents import."""
 
 
-def recipe(settings: Settings) -> Recipe:
-    """Heads that serve `chimera run` and Dagster alike, their imports done."""
+def recipe(settings: Settings, *, cluster: str | None = None) -> Recipe:
+    """Heads that serve `chimera run` and Dagster alike, their imports done.
+
+    Args:
+        settings: of the heads.
+        cluster: address of the Ray cluster on whose machines they run; None: on this one.
+    """
     from chimera_pipelines.defs import warm as dagster_side
     from chimera_pipelines.heads.attach import Recipe
 
@@ -24,4 +29,12 @@ def recipe(settings: Settings) -> Recipe:
         settings,
         {n: t for n, t in performers.items() if find_spec(t.partition(":")[0]) is not None},
         (*(name for name in COMPUTING if find_spec(name) is not None), *dagster_side.PRELOAD),
+        options=() if cluster is None else _placed(settings, cluster),
     )
+
+
+def _placed(settings: Settings, cluster: str) -> tuple[str, ...]:
+    gpus = settings.cluster_gpus
+    if gpus is None:
+        gpus = 1.0 if settings.device == "gpu" else 0.0
+    return ("--cluster", cluster, "--gpus", str(gpus))

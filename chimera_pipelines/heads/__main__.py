@@ -6,11 +6,14 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from chimera_pipelines.errors import ChimeraError
 from chimera_pipelines.heads.agent import Agent, AgentOptions, report
 from chimera_pipelines.heads.error_frames import error_json
+from chimera_pipelines.heads.tls import Tls, TlsFiles
+from chimera_pipelines.settings import settings
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -29,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
         given.owner,
     )
     try:
-        agent = Agent(options)
+        agent = Agent(_beyond(options, given))
     except ChimeraError as error:
         logging.getLogger(__name__).exception("the agent does not start")
         report(given.report, {"is": "error", "error": error_json(error)})
@@ -37,6 +40,26 @@ def main(arguments: Sequence[str]) -> int:
     report(given.report, {"is": "ready"})
     agent.run()
     return 0
+
+
+def _beyond(options: AgentOptions, given: argparse.Namespace) -> AgentOptions:
+    """What goes beyond one machine: heads on TCP, a secret that others know, a cluster.
+
+    Raises:
+        SettingsError: CHIM750, there are no certificates for it.
+    """
+    if given.listen or given.cluster:
+        gateway = settings().gateway
+        tls = Tls.of_head(TlsFiles.wanted(settings()), gateway)
+        options = replace(options, listen=given.listen, tls=tls, inherits=given.inherits)
+    if given.secret is not None:
+        options = replace(options, secret=bytes.fromhex(given.secret.read_text()))
+    if given.cluster:
+        from chimera_pipelines.heads.remote_keeper import Cluster
+
+        cluster = Cluster(given.cluster, given.gpus, options.preload, options.settings)
+        options = replace(options, keepers=cluster.keepers)
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,6 +73,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--settings", default="", metavar="DIGEST")
     parser.add_argument("--owner", type=int, metavar="PID")
     parser.add_argument("--report", type=int, metavar="DESCRIPTOR")
+    parser.add_argument("--listen", metavar="tcp:HOST")
+    parser.add_argument("--secret", type=Path, metavar="FILE")
+    parser.add_argument("--inherits", action="store_true")
+    parser.add_argument("--cluster", metavar="ADDRESS")
+    parser.add_argument("--gpus", type=float, default=0.0, metavar="N")
     return parser
 
 

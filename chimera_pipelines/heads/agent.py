@@ -54,6 +54,7 @@ class AgentOptions:
         listen: as `Office.listen`.
         tls: of connections over TCP.
         secret: opens our sockets; a new one by default.
+        inherits: as `Office.inherits`.
         keepers: makes what keeps each head; by default they are processes of ours.
     """
 
@@ -68,6 +69,7 @@ class AgentOptions:
     listen: str | None = None
     tls: Tls | None = None
     secret: bytes | None = None
+    inherits: bool = False
     keepers: Callable[[Office], Mapping[str, HeadKeeper]] = local_keepers
 
 
@@ -104,6 +106,7 @@ class Agent:
             self._descriptors,
             options.listen,
             options.tls,
+            options.inherits,
         )
         self._created = mine.created if mine is not None else 0
         self._began = time.monotonic()

@@ -15,6 +15,7 @@ from chimera_pipelines.heads import wire
 from chimera_pipelines.heads.attach import AgentHandle, gone
 from chimera_pipelines.heads.directory import HeadsDirectory
 from chimera_pipelines.heads.error_frames import error_of
+from chimera_pipelines.heads.nodes import fence_all
 from chimera_pipelines.heads.state import CONTROL, State
 
 MOST_REPLACEMENTS = 5
@@ -95,6 +96,7 @@ class AgentLink:
             HeadUnavailableError: CHIM714, it cannot be replaced, or agents die too often.
         """
         if self._last is not None:
+            fence_all(self.directory)
             fence(self._last)
         if len(self._replacements) >= MOST_REPLACEMENTS:
             raise HeadUnavailableError(
@@ -135,7 +137,7 @@ def fence(state: State) -> None:
         HeadUnavailableError: CHIM714, one does not end.
     """
     for head, entry in state.heads.items():
-        if entry.pid is None or entry.created is None:
+        if entry.pid is None or entry.created is None or entry.remote:
             continue
         if gone(entry.pid, entry.created, within_s=0.0):
             continue

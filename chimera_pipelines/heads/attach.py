@@ -45,12 +45,14 @@ class Recipe:
         performers: "module:Class" by name.
         preload: modules that it imports before it forks.
         start: heads that it starts at once.
+        options: further words of its command line.
     """
 
     settings: Settings
     performers: Mapping[str, str]
     preload: tuple[str, ...] = ()
     start: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -282,7 +284,7 @@ def _command(recipe: Recipe, folder: Path, owner: int | None, report: int) -> li
         command += [part for value in values for part in (option, value)]
     for name, value in single.items():
         command += [] if value is None else [name, str(value)]
-    return command
+    return [*command, *recipe.options]
 
 
 def _log(path: Path) -> Any:

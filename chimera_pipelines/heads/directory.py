@@ -159,6 +159,12 @@ class HeadsDirectory:
         self._write(INCARNATIONS, numbers)
         return numbers[head]
 
+    def note_incarnation(self, head: str, number: int) -> None:
+        """Remember an incarnation that was counted elsewhere."""
+        numbers = self.incarnations()
+        if number > numbers.get(head, 0):
+            self._write(INCARNATIONS, {**numbers, head: number})
+
     def incarnations(self) -> dict[str, int]:
         """The newest incarnation of each head that ever ran here."""
         try:

@@ -19,6 +19,8 @@ from chimera_pipelines.heads.fleet_events import Adopted, Death, FleetEvents, In
 from chimera_pipelines.heads.frames import Message, WireError
 from chimera_pipelines.heads.head_link import HeadLink
 from chimera_pipelines.heads.state import HeadEntry, State
+from chimera_pipelines.heads.tls import Tls
+from chimera_pipelines.settings import settings
 
 NO_HEADS_S = 60.0
 _ANSWER_S = 10.0
@@ -94,6 +96,9 @@ class Following:
             self._changed.notify_all()
             if state is None:
                 return
+            for link in self._links.values():
+                if link.remote and link.is_past(state):
+                    link.connection.hang_up()
             for head in sorted(self._required):
                 entry = state.heads[head]
                 if entry.problem is None:
@@ -128,12 +133,15 @@ class Following:
             incarnation, entry, state = found
             try:
                 connection = wire.connect(
-                    str(entry.address), state.secret, directory=self._agent.directory
+                    str(entry.address),
+                    state.secret,
+                    directory=self._agent.directory,
+                    tls=Tls.calling(str(entry.address), head, settings()),
                 )
             except (OSError, EOFError, WireError):
                 time.sleep(0.02)  # it died meanwhile, or its agent did
                 continue
-            link = HeadLink(head, incarnation, connection)
+            link = HeadLink(head, incarnation, connection, remote=entry.remote)
             try:
                 self._listen(link)
             except (EOFError, OSError):

@@ -19,6 +19,7 @@ class HeadLink:
     Attributes:
         up: it has answered.
         busy: it works, for us or for others.
+        remote: on another machine, whose end the connection may not notice.
         works: our works there, with the step each has begun; only the first can have one.
     """
 
@@ -27,6 +28,7 @@ class HeadLink:
     connection: Connection
     up: bool = False
     busy: bool = False
+    remote: bool = False
     works: dict[str, str | None] = field(default_factory=dict)
 
     @property

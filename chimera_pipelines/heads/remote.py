@@ -20,8 +20,10 @@ from chimera_pipelines.heads.error_frames import error_of
 from chimera_pipelines.heads.frames import Bytes, Message, WireError
 from chimera_pipelines.heads.protocol import HeadInfo, Measurements, RegisterHandle
 from chimera_pipelines.heads.register_frames import embedding_json, info_of
+from chimera_pipelines.heads.tls import Tls
 from chimera_pipelines.quantum.embedding import Embedding
 from chimera_pipelines.quantum.record import CircuitRecord
+from chimera_pipelines.settings import settings
 
 
 class RemoteHead:
@@ -51,7 +53,8 @@ class RemoteHead:
         if state is None or entry is None or entry.address is None:
             raise _gone(head, "it does not run")
         try:
-            connection = wire.connect(entry.address, state.secret, directory=directory)
+            tls = Tls.calling(entry.address, head, settings())
+            connection = wire.connect(entry.address, state.secret, directory=directory, tls=tls)
         except (OSError, EOFError) as error:
             raise _gone(head, str(error)) from error
         return cls(head, connection)

@@ -55,6 +55,11 @@ class HeadEntry:
         """Whether a process is there to be connected to; it may still be starting."""
         return self.address is not None and self.pid is not None
 
+    @property
+    def remote(self) -> bool:
+        """Whether it may run on another machine, where its pid is."""
+        return self.address is not None and self.address.startswith("tcp:")
+
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> HeadEntry:
         """The inverse of `dataclasses.asdict`.

@@ -89,6 +89,18 @@ class TlsFiles:
             raise SettingsError("CHIM750", f"{missing} is not set, the others are", hint=_MAKE)
         return cls(*paths)
 
+    @classmethod
+    def wanted(cls, settings: TlsSettings) -> Self:
+        """The files that settings name, where heads cannot do without.
+
+        Raises:
+            SettingsError: CHIM750, they do not name all three.
+        """
+        found = cls.of(settings)
+        if found is None:
+            raise SettingsError("CHIM750", "CHIMERA_TLS_CERTIFICATE is not set", hint=_MAKE)
+        return found
+
     def context(self, *, server_side: bool) -> ssl.SSLContext:
         """A context of one side that speaks TLS 1.3 and asks the other side for a certificate.
 
@@ -163,6 +175,16 @@ class Tls:
     def of_client(cls, files: TlsFiles, gateway: str, head: str) -> Self:
         """For a client of a head: the other side must be that very head of the gateway."""
         return cls(files.context(server_side=False), False, head_uri(gateway, head))
+
+    @classmethod
+    def calling(cls, address: str, head: str, settings: TlsSettings) -> Self | None:
+        """For a client, what the address of a head asks for: nothing on Unix sockets.
+
+        Raises:
+            SettingsError: CHIM750, as `TlsFiles`.
+        """
+        files = TlsFiles.of(settings) if address.startswith("tcp:") else None
+        return None if files is None else cls.of_client(files, settings.gateway, head)
 
     def secure(self, raw: socket.socket) -> SecureSocket:
         """Shake hands over a connected socket, whose timeout bounds each wait.

@@ -1,0 +1,59 @@
+"""Folders of the agents that run on other machines, inside the folder of the cluster's agent.
+
+They lie on storage that all machines share, so that an agent can be fenced whether or not its
+machine can be reached.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+from chimera_pipelines.heads.directory import HeadsDirectory
+from chimera_pipelines.heads.performer import INCARNATIONS
+
+NODES = "nodes"
+ORDER = "order.json"
+_ENDED = ".ended"
+
+
+def claim(heads: Path, slot: int) -> tuple[Path, bool]:
+    """A new folder for the agent of a slot, in which its heads count on from their last numbers.
+
+    Args:
+        heads: folder of the cluster's agent.
+        slot: of the group of heads.
+
+    Returns:
+        The folder, and whether the slot had one before, whose heads are to be regenerated.
+    """
+    nodes = heads / NODES
+    before = [path for path in nodes.glob(f"{slot}-*") if path.is_dir()]
+    numbers: dict[str, int] = {}
+    for path in (heads, *before):
+        for head, number in HeadsDirectory(path).incarnations().items():
+            numbers[head] = max(number, numbers.get(head, 0))
+    folder = nodes / f"{slot}-{secrets.token_hex(6)}"
+    folder.mkdir(mode=0o700)
+    (folder / INCARNATIONS).touch(mode=0o600)
+    (folder / INCARNATIONS).write_text(json.dumps(numbers))
+    return folder, bool(before)
+
+
+def fence(folder: Path) -> None:
+    """Let no head of that agent change anything any more, wherever it may still run.
+
+    A head that does not find its number under its folder's name is fenced, and an agent that cannot
+    count there ends.
+    """
+    with suppress(FileNotFoundError):
+        folder.rename(folder.with_name(folder.name + _ENDED))
+
+
+def fence_all(heads: Path) -> None:
+    """Fence every agent that was placed for the agent of this folder."""
+    for path in (heads / NODES).glob("*-*"):
+        if path.is_dir() and path.suffix != _ENDED:
+            fence(path)
