@@ -100,8 +100,8 @@ class HeadServer:
             case "watch":
                 self._watch(peer)
             case "cancel":
-                reason = str(frame.get("reason", ""))
-                self._cancel(lambda work: frame["work"] in (work.id, work.run), reason)
+                name, reason = str(frame["work"]), str(frame.get("reason", ""))
+                self._cancel(lambda work: name in (work.id, work.run), reason)
             case "adopt":
                 self._adopt(peer, str(frame["run"]))
             case "status":
