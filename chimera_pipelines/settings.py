@@ -59,6 +59,10 @@ class Settings(BaseSettings):
         default="processes",
         description="where kernels run: head processes, or the process of the run itself",
     )
+    recompute: bool = Field(
+        default=False,
+        description="run kernels of a head's last tickets again when its process was replaced",
+    )
     head_memory_bytes: int | None = Field(
         default=None, gt=0, description="register bank of one head; default two fifths of memory"
     )
