@@ -3,6 +3,9 @@
 A writing transaction takes the write lock at its beginning, because it reads the end of the chain
 before it adds to it: `BEGIN IMMEDIATE` on SQLite, an advisory lock on PostgreSQL.
 
+A server that is started again is waited for, if it was there before: a run outlives that. One that
+was never there is an error at once, and so is, from then on, one that did not come back.
+
 Connections are kept for the next transaction: the last one to close a SQLite database copies its
 whole log back, which costs more than a commit. Those that wait are closed before a fork, because a
 process must not use, nor close, a SQLite connection that another one opened.
@@ -19,13 +22,15 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError, OperationalError, SQLAlchemyError
 
 from chimera_pipelines.errors import SettingsError
 from chimera_pipelines.ledger.tables import metadata
 
 BUSY_S = 60.0
+RECONNECT_S = 20.0
+_CONNECT_S = 10
 _ADVISORY_LOCK = 0x43484D52
 _open: weakref.WeakSet[Connections] = weakref.WeakSet()
 
@@ -35,13 +40,14 @@ class Connections:
 
     def __init__(self, url: str) -> None:
         self._shown = url.partition("://")[0]
+        self._sqlite = url.startswith("sqlite")
         try:
             parsed = make_url(url)
             self._shown = parsed.render_as_string(hide_password=True)
             self._sqlite = parsed.get_backend_name() == "sqlite"
             if self._sqlite and parsed.database:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            self._engine = _sqlite(url) if self._sqlite else create_engine(url)
+            self._engine = _sqlite(url) if self._sqlite else _server(parsed)
         except (ArgumentError, ImportError, OSError) as error:
             raise self._unusable(error) from None
         self._ready = False
@@ -56,7 +62,7 @@ class Connections:
         """
         try:
             self._prepare()
-            with self._engine.connect() as connection:
+            with self._connect() as connection:
                 if self._sqlite:
                     connection.exec_driver_sql("BEGIN")
                 yield connection
@@ -72,7 +78,7 @@ class Connections:
         """
         try:
             self._prepare()
-            with self._engine.connect() as connection:
+            with self._connect() as connection:
                 self._lock(connection)
                 yield connection
                 connection.commit()
@@ -88,6 +94,17 @@ class Connections:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
             connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _ADVISORY_LOCK})
+
+    def _connect(self) -> Connection:
+        deadline = time.monotonic() + RECONNECT_S
+        while True:
+            try:
+                return self._engine.connect()
+            except OperationalError:
+                if self._sqlite or not self._ready or time.monotonic() > deadline:
+                    self._ready = False
+                    raise
+                time.sleep(0.1)
 
     def _prepare(self) -> None:
         if self._ready:
@@ -105,11 +122,15 @@ class Connections:
         return SettingsError(
             "CHIM226",
             f"ledger '{self._shown}' cannot be used: {reason.lower()}",
-            hint=_hint(reason),
+            hint=_hint(reason, server=not self._sqlite),
         )
 
 
-def _hint(reason: str) -> str:
+def _hint(reason: str, *, server: bool) -> str:
+    if server:
+        return (
+            "see that the server of CHIMERA_LEDGER_URL runs and takes this account; then run again"
+        )
     if "not a database" in reason or "malformed" in reason:
         return "move the file away; the next run makes a new ledger, Histories are not touched"
     if "full" in reason:
@@ -135,6 +156,15 @@ def _sqlite(url: str) -> Engine:
             raise DisconnectionError("the database file is another one now")
 
     return engine
+
+
+def _server(url: URL) -> Engine:
+    given: dict[str, Any] = {}
+    if url.get_driver_name() == "psycopg2":
+        # Without these a host that does not answer, or a writer that hangs, holds us up for ever.
+        given = {"connect_timeout": _CONNECT_S, "options": f"-c lock_timeout={int(BUSY_S * 1000)}"}
+    arguments = {name: value for name, value in given.items() if name not in url.query}
+    return create_engine(url, pool_pre_ping=True, connect_args=arguments)
 
 
 def _identity(path: str | None) -> tuple[int, int] | None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from chimera_pipelines.errors import ChimeraError
+from chimera_pipelines.errors import ChimeraError, SettingsError
 from chimera_pipelines.ledger.ledger import Ledger, RunRow, TicketRow, TreeHead
 from chimera_pipelines.ledger.readings import Reading
 from chimera_pipelines.lifecycle.journal_entries import Draft, ticket_row
@@ -162,7 +162,10 @@ class Journal:
 
     def finish(self, run_id: str, status: str) -> None:
         """Record in the ledger that a run has ended, which lets its History rotate."""
-        self._record_run(run_id, status, None)
+        try:
+            self._record_run(run_id, status, None)
+        except SettingsError as error:
+            _log.warning("the ledger does not know that run %s is %s: %s", run_id, status, error)
 
     def summary(self) -> dict[str, object]:
         """The `history` object of CLI.md: path, entries, tickets that pass, tree head."""
@@ -200,7 +203,7 @@ class Journal:
         try:
             with self._file(claim=True).locked() as history:
                 self._verdict.check_text(history)
-                self._record_entries(None)
+                self._tell_ledger(None)
                 draft = Draft(self._verified(history), self._keys, self._gateway)
                 archived = self._rotate(history, draft, batch)
                 for request in batch:
@@ -232,16 +235,21 @@ class Journal:
         self._verdict.remember(history, draft.verifier)
         self._unrecorded += rows
         self._readings += draft.readings()
-        try:
-            self._record_entries(head)
-        except ChimeraError as error:
-            # An error here would have a kernel that is signed already be signed again as failed.
-            _log.warning("%s has entries that the ledger has not: %s", history.target, error)
+        self._tell_ledger(head)
 
-    def _record_entries(self, head: TreeHead | None) -> None:
-        """Tell the ledger of what the file has since it last took something."""
-        if self._unrecorded or head is not None:
+    def _tell_ledger(self, head: TreeHead | None) -> None:
+        """Tell the ledger of what the file has since it last took something.
+
+        An error would have a kernel that is signed already be signed again as failed, and a run
+        that goes well end because a database does not.
+        """
+        if not self._unrecorded and head is None:
+            return
+        try:
             self._ledger.record(self._unrecorded, head, self._readings)
+        except ChimeraError as error:
+            _log.warning("%s has entries that the ledger has not: %s", self.path, error)
+        else:
             self._unrecorded, self._readings = [], []
 
     def _file(self, *, claim: bool = False) -> HistoryFile:
@@ -260,7 +268,9 @@ class Journal:
             # A crash between file and ledger leaves entries that only the file has.
             passed = [judged.entry for judged in verifier.judged if judged.passed]
             rows = [ticket_row(entry, self.document_id, self._slug) for entry in passed]
-            self._ledger.record(rows)
+            waiting = {row.leaf for row in self._unrecorded}
+            self._unrecorded[:0] = [row for row in rows if row.leaf not in waiting]
+            self._tell_ledger(None)
         return verifier
 
     def _rotate(self, history: LockedHistory, draft: Draft, batch: Sequence[_Request[Any]]) -> bool:

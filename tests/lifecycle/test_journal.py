@@ -418,17 +418,28 @@ def test_entries_that_the_ledger_refused_stand_and_are_recorded_before_the_next(
     journal.grant(RUN, ANA, ["HEAD_1"], 1)
     with monkeypatch.context() as patch:
         patch.setattr(place.ledger, "record", _locked)
-        assert journal.ticket(fields(5)).seq == 1
-        whole = place.document.read_bytes()
-        with pytest.raises(SettingsError, match="locked"):
-            journal.ticket(fields(6))
-        assert place.document.read_bytes() == whole
+        patch.setattr(place.ledger, "record_run", _locked)
+        assert [journal.ticket(fields(n)).seq for n in (5, 6)] == [1, 2]
+        journal.finish(RUN, "ok")
     assert "database is locked" in caplog.text
     assert place.ledger.find_reusable(fields(5).input_digest, "quantum") is None
-    assert journal.ticket(fields(6)).seq == 2
-    assert place.ledger.find_reusable(fields(5).input_digest, "quantum").seq == 1
-    assert (place.verify().tickets, place.verify().problems) == (2, ())
+    assert journal.ticket(fields(7)).seq == 3
+    found = [place.ledger.find_reusable(fields(n).input_digest, "quantum").seq for n in (5, 6, 7)]
+    assert found == [1, 2, 3]
+    assert (place.verify().tickets, place.verify().problems) == (3, ())
     place.ledger.verify_chain()
+
+
+def test_entries_that_a_process_could_not_tell_are_told_by_the_next(place, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(place.ledger, "record", _locked)
+        journal = place.journal()
+        journal.grant(RUN, ANA, ["HEAD_1"], 1)
+        journal.ticket(fields(5))
+    assert not place.ledger.granted(RUN)
+    assert place.journal().ticket(fields(6)).seq == 2
+    assert place.ledger.granted(RUN)
+    assert place.ledger.latest_output(ID, "h2_vqe", "vqe").seq == 2
 
 
 def _locked(*_arguments: object) -> int:
