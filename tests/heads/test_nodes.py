@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from chimera_pipelines.heads.directory import HeadsDirectory
+from chimera_pipelines.heads.nodes import NODES, claim, fence, fence_all
+from chimera_pipelines.heads.performer import HeadContext
+
+
+@pytest.fixture
+def heads(tmp_path: Path) -> HeadsDirectory:
+    """The folder of a cluster's agent."""
+    found = HeadsDirectory(tmp_path / "heads")
+    found.ensure()
+    (found.path / NODES).mkdir()
+    return found
+
+
+def _fenced(folder: Path, head: str, incarnation: int) -> bool:
+    here = SimpleNamespace(directory=folder, id=head, incarnation=incarnation)
+    return HeadContext.fenced(here)  # type: ignore[arg-type]
+
+
+def test_numbers_go_on_from_the_cluster_and_from_the_machine_before(heads: HeadsDirectory) -> None:
+    heads.note_incarnation("HEAD_1", 4)
+    first, moved = claim(heads.path, 0)
+    assert not moved
+    assert HeadsDirectory(first).next_incarnation("HEAD_1") == 5
+    assert HeadsDirectory(first).next_incarnation("HEAD_3") == 1
+    # The machine is gone before the cluster's agent has heard of HEAD_1.5.
+    fence(first)
+    second, moved = claim(heads.path, 0)
+    assert moved
+    assert HeadsDirectory(second).incarnations() == {"HEAD_1": 5, "HEAD_3": 1}
+    other, moved = claim(heads.path, 1)
+    assert (HeadsDirectory(other).incarnations(), moved) == ({"HEAD_1": 4}, False)
+
+
+def test_a_fenced_machine_can_change_nothing_and_start_nothing(heads: HeadsDirectory) -> None:
+    folder, _ = claim(heads.path, 0)
+    HeadsDirectory(folder).next_incarnation("HEAD_1")
+    assert not _fenced(folder, "HEAD_1", 1)
+    fence(folder)
+    assert _fenced(folder, "HEAD_1", 1)
+    with pytest.raises(OSError):  # noqa: PT011 - its agent ends of it
+        HeadsDirectory(folder).next_incarnation("HEAD_1")
+    fence(folder)  # twice is once
+
+
+def test_who_comes_after_fences_everything(heads: HeadsDirectory) -> None:
+    folders = [claim(heads.path, slot)[0] for slot in (0, 1)]
+    for folder in folders:
+        HeadsDirectory(folder).next_incarnation("HEAD_1")
+    fence_all(heads.path)
+    fence_all(heads.path)
+    assert all(_fenced(folder, "HEAD_1", 1) for folder in folders)
+    assert claim(heads.path, 0)[1]
+
+
+def test_a_number_that_is_older_is_not_noted(heads: HeadsDirectory) -> None:
+    heads.note_incarnation("HEAD_2", 3)
+    heads.note_incarnation("HEAD_2", 2)
+    assert json.loads((heads.path / "incarnations.json").read_text()) == {"HEAD_2": 3}
