@@ -20,6 +20,7 @@ DOWN = options.example("chimera heads down")
 STATUS = options.example("chimera heads status --json")
 RESTART = options.example("chimera heads restart HEAD_1")
 
+RECOMPUTE_S = 3600.0  # a hundred kernels a head, each as long as it takes
 _COLUMNS = ("head", "kind", "device", "state", "pid", "incarnation", "step", "registers", "up")
 
 
@@ -83,6 +84,13 @@ def restart(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[HEAD]...", help="Which; default all four.")
     ] = None,
+    recompute: Annotated[
+        bool,
+        typer.Option(
+            "--recompute",
+            help="Run kernels of their last tickets again, and compare what they give.",
+        ),
+    ] = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     verbose: options.Verbose = 0,
@@ -98,7 +106,9 @@ def restart(
                 "CHIM206", f"no head '{unknown}'", hint=f"there are: {', '.join(HEAD_IDS)}"
             )
         now = settings()
-        warm.restart(now, tuple(names or HEAD_IDS))
+        patience_s = RECOMPUTE_S if recompute else warm.UP_S
+        chosen = tuple(names or HEAD_IDS)
+        warm.restart(now, chosen, recompute=recompute, timeout_s=patience_s)
         show(terminal, heads(now))
 
 

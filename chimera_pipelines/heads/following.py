@@ -111,14 +111,9 @@ class Following:
         if head not in self._links:
             incarnation = Incarnation(agent, entry.incarnation)
             self._events.down(head, Death(head, incarnation, str(entry.problem), final=True))
-        if self._given_up == self._required:
-            self._break(
-                HeadUnavailableError(
-                    "CHIM716",
-                    f"{head} stays down: {entry.problem}",
-                    hint="the agent's log, agent.log in its folder, says why",
-                )
-            )
+        refusal = entry.refusal(head)
+        if self._given_up == self._required and refusal is not None:
+            self._break(refusal)
 
     # The heads.
 

@@ -163,9 +163,9 @@ class HeadServer:
         with self._changed:
             self._watchers.append(peer)
             busy = bool(self._jobs())
+        self._send(peer, {"is": "busy" if busy else "idle", "step": self.beat()["step"]})
         if self.timeline is not None:
             self._send(peer, {"is": "regenerated", "timeline": self.timeline})
-        self._send(peer, {"is": "busy" if busy else "idle", "step": self.beat()["step"]})
 
     def _cancel(self, wanted: Callable[[Work], bool], reason: str = "") -> None:
         with self._changed:

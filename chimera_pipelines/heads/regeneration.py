@@ -15,8 +15,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 from chimera_pipelines.errors import ChimeraError
 from chimera_pipelines.heads.local import LocalHead
@@ -28,8 +27,6 @@ REGENERATION = "regeneration"
 
 OUT_OF_SERVICE = 76
 """Exit code of a head that must not work: its last tickets do not verify (CHIM740)."""
-
-Timed: TypeAlias = Callable[[str], AbstractContextManager[None]]
 
 _log = logging.getLogger(__name__)
 
@@ -53,8 +50,8 @@ class States(Protocol):
         """The registers that runs still need, newest first."""
         ...
 
-    def load(self, state: Saved, timed: Timed) -> bytes | memoryview:
-        """The snapshot of one; `timed` measures its stages `gather`, `rebuild` and `decrypt`.
+    def load(self, state: Saved, timing: dict[str, float]) -> bytes | memoryview:
+        """The snapshot of one; `timing` gets the seconds of `gather`, `rebuild` and `decrypt`.
 
         Raises:
             CheckpointError: too many of its shares are lost.
@@ -134,12 +131,15 @@ def bring_back(head: LocalHead, states: States, watch: Stopwatch) -> None:
         if state.bytes > head.bank.free:
             _log.info("%s has no room for state %s of %d bytes", head.id, state.id, state.bytes)
             continue
+        timing: dict[str, float] = {}
         try:
-            data = states.load(state, watch.stage)
+            data = states.load(state, timing)
             with watch.stage(Stage.DECRYPT):
                 head.restore_spare(state.id, data)
         except ChimeraError as error:
             _log.warning("%s cannot bring state %s back: %s", head.id, state.id, error)
             continue
+        finally:
+            watch.add(timing)
         done = watch.timeline
         watch.note(states=done.states + 1, state_bytes=done.state_bytes + state.bytes)

@@ -60,6 +60,19 @@ class HeadEntry:
         """Whether it may run on another machine, where its pid is."""
         return self.address is not None and self.address.startswith("tcp:")
 
+    def refusal(self, head: str) -> HeadUnavailableError | None:
+        """CHIM716 or CHIM740, why it stays down; None when it does not."""
+        if self.problem is None:
+            return None
+        if "CHIM740" in self.problem:
+            hint = f"when that is put right, 'chimera heads restart {head}'"
+            return HeadUnavailableError("CHIM740", self.problem, hint=hint)
+        return HeadUnavailableError(
+            "CHIM716",
+            f"{head} stays down: {self.problem}",
+            hint="the agent's log, agent.log in its folder, says why",
+        )
+
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> HeadEntry:
         """The inverse of `dataclasses.asdict`.

@@ -142,6 +142,11 @@ class Stopwatch:
         finally:
             self.timeline = self.timeline.after(Stage(stage), time.monotonic() - begun)
 
+    def add(self, seconds: Mapping[str, float]) -> None:
+        """Take over what someone else measured, by stage."""
+        for stage, spent in seconds.items():
+            self.timeline = self.timeline.after(Stage(stage), spent)
+
     def note(self, **changes: Any) -> None:
         """Set further fields of the timeline."""
         self.timeline = replace(self.timeline, **changes)

@@ -90,11 +90,24 @@ def down(settings: Settings) -> int | None:
     return heads
 
 
-def restart(settings: Settings, heads: tuple[str, ...], *, timeout_s: float = UP_S) -> None:
+def restart(
+    settings: Settings,
+    heads: tuple[str, ...],
+    *,
+    recompute: bool = False,
+    timeout_s: float = UP_S,
+) -> None:
     """Fence these heads and have new incarnations answer.
 
+    Args:
+        settings: where they are.
+        heads: which.
+        recompute: have each run kernels of its last tickets again.
+        timeout_s: for all of them to answer.
+
     Raises:
-        HeadUnavailableError: CHIM714 no agent runs; CHIM716 one does not start.
+        HeadUnavailableError: CHIM714 no agent runs; CHIM716 one does not start;
+            CHIM740 its last tickets do not verify.
         UsageError: CHIM206, no such head.
     """
     until = time.monotonic() + timeout_s
@@ -106,7 +119,8 @@ def restart(settings: Settings, heads: tuple[str, ...], *, timeout_s: float = UP
         )
     with _control(directory, state, until) as control:
         for head in heads:
-            control.send({"do": "restart", "head": head, "reason": "asked for"})
+            frame = {"do": "restart", "head": head, "reason": "asked for", "recompute": recompute}
+            control.send(frame)
             answer = control.receive().frame
             if answer["is"] == "error":
                 raise error_of(answer["error"])
@@ -213,12 +227,9 @@ def _until(control: wire.Connection, state: State, ready: Any, until: float) -> 
 
 def _all_answer(state: State) -> bool:
     for head, entry in state.heads.items():
-        if entry.problem is not None:
-            raise HeadUnavailableError(
-                "CHIM716",
-                f"{head} stays down: {entry.problem}",
-                hint="agent.log in the heads' folder says why",
-            )
+        refusal = entry.refusal(head)
+        if refusal is not None:
+            raise refusal
     return all(entry.state == "idle" for entry in state.heads.values())
 
 

@@ -137,10 +137,10 @@ def test_watchers_are_told_how_a_head_came_back(agent: TestAgent) -> None:
     agent.up("HEAD_1", after=first.incarnation)
     with agent.head("HEAD_1") as connection:
         connection.send({"do": "watch"})
+        assert connection.receive().frame["is"] == "idle"
         told = connection.receive().frame
         assert told["is"] == "regenerated"
         assert Timeline.from_json(told["timeline"]).old == first.incarnation
-        assert connection.receive().frame["is"] == "idle"
 
 
 def test_a_restart_may_ask_for_kernels_to_run_again(agent: TestAgent, notes: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,13 +50,13 @@ class Store:
     def live(self) -> Sequence[Saved]:
         return [Kept(name, len(data or b"")) for name, data in self.saved.items()]
 
-    def load(self, state: Saved, timed: Callable[[str], AbstractContextManager[None]]) -> bytes:
-        with timed("gather"):
-            data = self.saved[state.id]
+    def load(self, state: Saved, timing: dict[str, float]) -> bytes:
+        timing["gather"] = 0.5
+        data = self.saved[state.id]
         if data is None:
             raise CheckpointError("CHIM505", "three shares are lost")
-        with timed("rebuild"), timed("decrypt"):
-            return data
+        timing |= {"rebuild": 0.25, "decrypt": 0.125}
+        return data
 
 
 class Door:
@@ -89,7 +88,10 @@ def test_registers_come_back_and_are_claimed_once() -> None:
     watch = Stopwatch(Timeline("HEAD_1", 4, 5, "killed"))
     bring_back(head, Store({"sha256:a": data}), watch)
     assert (watch.timeline.states, watch.timeline.state_bytes) == (1, len(data))
-    assert set(watch.timeline.stages) == {Stage.GATHER, Stage.REBUILD, Stage.DECRYPT}
+    stages = watch.timeline.stages
+    assert set(stages) == {Stage.GATHER, Stage.REBUILD, Stage.DECRYPT}
+    assert stages[Stage.REBUILD] == 0.25
+    assert stages[Stage.GATHER] >= 0.5
     handle = head.claim("sha256:a")
     assert handle is not None
     assert head.snapshot(handle) == data
