@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DisconnectionError, OperationalError, SQLAlchemyError
 
@@ -110,11 +110,14 @@ class Connections:
         if self._ready:
             return
         with self._engine.connect() as connection:
-            if self._sqlite:
-                _enter_wal(connection)
-            self._lock(connection)
-            metadata.create_all(connection)
-            connection.commit()
+            # Who only reads waits for no writer, and needs no right to write.
+            if not set(metadata.tables) <= set(inspect(connection).get_table_names()):
+                connection.rollback()
+                if self._sqlite:
+                    _enter_wal(connection)
+                self._lock(connection)
+                metadata.create_all(connection)
+                connection.commit()
         self._ready = True
 
     def _unusable(self, error: Exception) -> SettingsError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from chimera_pipelines.digest import JSONValue, canonical, sha256
-from chimera_pipelines.errors import CheckpointError, KernelError
+from chimera_pipelines.errors import CheckpointError, KernelError, SettingsError
 from chimera_pipelines.lifecycle.services import Services
 
 _LOG = logging.getLogger(__name__)
@@ -13,7 +13,11 @@ _LOG = logging.getLogger(__name__)
 
 def find(services: Services, input_digest: str, kind: str) -> tuple[str, str] | None:
     """Content id and origin of the latest whole output with that `in` on a head of that kind."""
-    row = services.ledger.find_reusable(input_digest, kind)
+    try:
+        row = services.ledger.find_reusable(input_digest, kind)
+    except SettingsError as error:
+        _LOG.warning("%s; nothing is reused", error)
+        return None
     if row is None or not _whole(services, row.output_digest):
         return None
     return row.output_digest, f"{row.run_id} seq {row.seq}"

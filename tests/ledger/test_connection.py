@@ -82,6 +82,14 @@ def test_all_of_a_reading_sees_the_same_moment(connections: Connections, path: P
     other.close()
 
 
+def test_who_only_reads_waits_for_no_writer(connections: Connections, path: Path) -> None:
+    write(connections)
+    reader = Connections(f"sqlite:///{path}")
+    with connections.writing():
+        assert count(reader) == 1
+    reader.close()
+
+
 def test_a_forked_child_gets_no_connection_and_opens_its_own(
     connections: Connections, path: Path
 ) -> None:
