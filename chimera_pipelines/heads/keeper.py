@@ -58,9 +58,10 @@ class Keeper:
     def __init__(self, head: str, office: Office) -> None:
         self.head = head
         number = office.directory.incarnations().get(head, 0)
-        gone = Predecessor(number, "its machine is gone", None, 0.0, 0.0)
-        before = gone if office.inherits and number else None
-        self.entry = HeadEntry(KINDS[head], office.device, incarnation=number, before=before)
+        self.entry = HeadEntry(KINDS[head], office.device, incarnation=number)
+        if office.inherits is not None and number:
+            gone = Predecessor(number, "its machine is gone", None, office.inherits, 0.0)
+            self.entry = replace(self.entry, before=gone)
         self.said: dict[str, Any] = {}
         self._office = office
         self._process: _Process | None = None
@@ -198,7 +199,7 @@ class Keeper:
         now = time.monotonic()
         process.pulse.beat(now)
         self.said = json.loads(data)
-        if self.said and "problem" not in self.said and not process.ready:
+        if "busy" in self.said and not process.ready:
             process.ready = True
             self._failures = 0
             start_s = round(now - process.forked, 6)
@@ -232,6 +233,7 @@ class Keeper:
             now - process.pulse.beaten,
             now,
         )
+        reason = self.said.get("dying", reason)
         _log.info("%s.%d ended: %s", self.head, self.entry.incarnation, reason)
         socket_file = self._office.directory.path / f"{self.head}.{self.entry.incarnation}.sock"
         socket_file.unlink(missing_ok=True)

@@ -78,7 +78,11 @@ def serve(birth: Birth) -> NoReturn:
     os.environ["CHIMERA_HEAD"] = birth.head
     beats = Beats(birth.beats)
     beats.begin()
-    here = _context(birth)
+    try:
+        here = _context(birth)
+    except Exception as error:
+        beats({"dying": f"{type(error).__name__}: {error}"[:1500]})
+        raise
     server = HeadServer(here, makers(birth.performers), beat=beats, interrupts=interrupts)
     server.timeline = _come_back(here, birth.performers.get(REGENERATION), beats)
     beats(server.beat())

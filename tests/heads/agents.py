@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,14 +37,19 @@ class TestAgent:
     __test__ = False
 
     def __init__(
-        self, folder: Path, *, performers: Mapping[str, str], env: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *,
+        performers: Mapping[str, str],
+        env: Mapping[str, str] | None = None,
+        more: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         named = [f"--performer={name}={target}" for name, target in performers.items()]
         self.log = folder.parent / f"{folder.name}.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "chimera_pipelines.heads", str(folder), *named],
+                [sys.executable, "-m", "chimera_pipelines.heads", str(folder), *named, *more],
                 stdout=log,
                 stderr=log,
                 cwd=ROOT,
@@ -115,12 +120,13 @@ def running(
     *,
     regeneration: str | None = None,
     env: Mapping[str, str] | None = None,
+    more: Sequence[str] = (),
 ) -> Iterator[TestAgent]:
     """An agent for the time of a test; no process is left behind."""
     performers = {"toy": "tests.heads.toys:Toy"}
     if regeneration is not None:
         performers["regeneration"] = f"tests.heads.rebirths:{regeneration}"
-    agent = TestAgent(folder, performers=performers, env=env)
+    agent = TestAgent(folder, performers=performers, env=env, more=more)
     pids: set[int] = set()
     try:
         yield agent

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
+import json
 import os
-import signal
 import sys
 import threading
 import time
@@ -55,13 +54,9 @@ class Toy:
         while time.monotonic() < until:
             pass
 
-    def hold_gil(self, seconds):
-        """Compute in C with the GIL held, so that no thread of this process beats."""
-        libc = ctypes.PyDLL(None)
-        until = time.monotonic() + seconds
-        data = ctypes.create_string_buffer(1 << 28)
-        while time.monotonic() < until:
-            libc.memset(data, 1, len(data))
+    def hold_gil(self, count):
+        """Compute in C with the GIL held all the time, so that no thread of this process beats."""
+        return sum(range(count))
 
     def fail(self, message):
         raise KernelError("MAML505", message, phase="measure", hint="a hint")
@@ -93,13 +88,18 @@ class Toy:
         return os.environ.get(name)
 
 
-class Stillborn:
-    """A module attribute that kills the process which asks for it."""
-
-    def __init__(self, here):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def worker(path, text):
-    """A run worker."""
-    Path(path).write_text(f"{text} {os.getpid()} {os.getsid(0)}")
+def worker(path, go):
+    """A run worker: waits for a file, and notes where it is and what sockets it has."""
+    sys.stdout.write("hello\n")
+    while not Path(go).exists():
+        time.sleep(0.02)
+    links = [str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.exists()]
+    note = {
+        "pid": os.getpid(),
+        "session": os.getsid(0),
+        "cwd": str(Path.cwd()),
+        "seen": os.environ.get("CHIMERA_TOY"),
+        "sockets": [link for link in links if "socket" in link or "lock" in link],
+    }
+    Path(f"{path}.new").write_text(json.dumps(note))
+    Path(f"{path}.new").rename(path)
