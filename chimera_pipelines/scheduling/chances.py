@@ -61,7 +61,7 @@ def _why(router: Router, job: Job, kernel: KernelSpec, head: str, willing: Seque
     if job.critical and mean <= router.threshold:
         return f"critical, and its reputation {mean:.2f} is not above {router.threshold:g}"
     if head not in willing:
-        return "poor for it: taken when nothing better is up, or the kernel waited long"
+        return "poor: taken when nothing better is up, or when the kernel waited long"
     return "critical, and trusted" if job.critical else "fits"
 
 

@@ -9,8 +9,9 @@ free, `Router.choose` says which waiting job goes to which of them:
   beta distribution, times its speed at that kind of work, uptime and error rate; the highest wins
   (Thompson sampling). A share of work by weight would send a bad head its share for ever; this way
   a head gets work as often as it may be the best, as far as is known.
-* A head that is *poor* for a job (reputation at the threshold or below, or far less promising than
-  another that is up) gets it when nothing better is up, or when the job waited long enough.
+* A *poor* head (reputation at the threshold or below) gets a job when nothing better is up, or when
+  the job waited long enough. Slower heads are never held back: in simulations it cost more than it
+  saved (docs/benchmarks.md).
 
 Nothing starves. Each choice on one of a job's heads that goes to another job counts; after
 `PATIENCE` of them the job goes before all that came later, and poor heads will do. So it is chosen
@@ -36,8 +37,6 @@ PATIENCE = 16
 # A job waits for a better head than the free ones while that is given away so often, or so long.
 PATIENCE_POOR = 3
 PATIENCE_POOR_S = 10.0
-# A head is poor for a job when another promises so many times more.
-_POOR = 3.0
 # A head that was away for the whole last hour may have been started by nobody.
 _LEAST = 0.1
 # Starting a process costs more than most steps: a head that runs already is preferred.
@@ -300,9 +299,8 @@ class Router:
         if old or self.passed(job) >= PATIENCE_POOR:
             return heads
         up = [head for head in allowed if head in free or head in busy]
-        sound = [head for head in up if self.reputations[head].mean > self.threshold] or up
-        best = max((self.promise(head, job) for head in sound), default=0.0)
-        return [head for head in sound if head in free and self.promise(head, job) * _POOR >= best]
+        sound = [head for head in up if self.reputations[head].mean > self.threshold]
+        return [head for head in sound or up if head in free]
 
     def _draw(self, job: Job, heads: Sequence[str], cold: Collection[str]) -> str:
         if len(heads) == 1:

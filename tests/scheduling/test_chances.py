@@ -81,7 +81,7 @@ def test_a_critical_kernel_needs_trust(compiled) -> None:
 def test_a_poor_head_is_allowed_and_not_chosen(compiled) -> None:
     found = explained(compiled(BODY), "add", Reputation("HEAD_3", 1.0, 9.0))
     assert found["HEAD_3"].allowed
-    assert found["HEAD_3"].why.startswith("poor for it")
+    assert found["HEAD_3"].why.startswith("poor: ")
     assert found["HEAD_3"].probability == 0.0
 
 
