@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--report", type=int, metavar="DESCRIPTOR")
     parser.add_argument("--listen", metavar="tcp:HOST")
     parser.add_argument("--secret", type=Path, metavar="FILE")
-    parser.add_argument("--inherits", action="store_true")
+    parser.add_argument("--inherits", type=float, metavar="SECONDS")
     parser.add_argument("--cluster", metavar="ADDRESS")
     parser.add_argument("--gpus", type=float, default=0.0, metavar="N")
     return parser

@@ -69,7 +69,7 @@ class AgentOptions:
     listen: str | None = None
     tls: Tls | None = None
     secret: bytes | None = None
-    inherits: bool = False
+    inherits: float | None = None
     keepers: Callable[[Office], Mapping[str, HeadKeeper]] = local_keepers
 
 

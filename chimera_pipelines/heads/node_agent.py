@@ -81,7 +81,7 @@ class NodeAgent:
         import ray
 
         order = json.loads((self._folder / NODES / ORDER).read_bytes())
-        folder, inherits = claim(self._folder, self._slot)
+        folder, silent = claim(self._folder, self._slot)
         secret = folder / "secret"
         secret.touch(mode=0o600, exist_ok=False)
         secret.write_text(order["secret"])
@@ -96,7 +96,7 @@ class NodeAgent:
             settings,
             order["performers"],
             tuple(order["preload"]),
-            options=(*options, *(["--inherits"] if inherits else [])),
+            options=(*options, *([] if silent is None else ["--inherits", str(silent)])),
         )
         handle = start_agent(recipe, folder, owner=os.getpid())
         handle.wait()

@@ -17,9 +17,10 @@ from chimera_pipelines.heads.performer import INCARNATIONS
 NODES = "nodes"
 ORDER = "order.json"
 _ENDED = ".ended"
+_SILENT = "silent"
 
 
-def claim(heads: Path, slot: int) -> tuple[Path, bool]:
+def claim(heads: Path, slot: int) -> tuple[Path, float | None]:
     """A new folder for the agent of a slot, in which its heads count on from their last numbers.
 
     Args:
@@ -27,10 +28,13 @@ def claim(heads: Path, slot: int) -> tuple[Path, bool]:
         slot: of the group of heads.
 
     Returns:
-        The folder, and whether the slot had one before, whose heads are to be regenerated.
+        The folder; and, when the slot had one before, whose heads are to be regenerated, for how
+        many seconds that one was silent before it was fenced.
     """
     nodes = heads / NODES
-    before = [path for path in nodes.glob(f"{slot}-*") if path.is_dir()]
+    before = sorted(
+        (path for path in nodes.glob(f"{slot}-*") if path.is_dir()), key=lambda p: p.stat().st_mtime
+    )
     numbers: dict[str, int] = {}
     for path in (heads, *before):
         for head, number in HeadsDirectory(path).incarnations().items():
@@ -39,16 +43,28 @@ def claim(heads: Path, slot: int) -> tuple[Path, bool]:
     folder.mkdir(mode=0o700)
     (folder / INCARNATIONS).touch(mode=0o600)
     (folder / INCARNATIONS).write_text(json.dumps(numbers))
-    return folder, bool(before)
+    return folder, _silent(before[-1]) if before else None
 
 
-def fence(folder: Path) -> None:
+def _silent(folder: Path) -> float:
+    try:
+        return float((folder / _SILENT).read_text())
+    except (FileNotFoundError, ValueError):
+        return 0.0
+
+
+def fence(folder: Path, *, silent_s: float = 0.0) -> None:
     """Let no head of that agent change anything any more, wherever it may still run.
 
     A head that does not find its number under its folder's name is fenced, and an agent that cannot
     count there ends.
+
+    Args:
+        folder: of the agent.
+        silent_s: for how long it has not answered.
     """
     with suppress(FileNotFoundError):
+        (folder / _SILENT).write_text(f"{silent_s:.6f}")
         folder.rename(folder.with_name(folder.name + _ENDED))
 
 

@@ -21,7 +21,8 @@ class Office:
         descriptors: of the agent, none of which a child may keep.
         listen: "tcp:HOST" where heads listen, each at a free port; None for Unix sockets.
         tls: of connections over TCP.
-        inherits: heads that have run before did so on a machine that is gone.
+        inherits: heads that have run before did so on a machine that is gone, and was silent for so
+            many seconds; None: they did so here.
     """
 
     agent: str
@@ -35,7 +36,7 @@ class Office:
     descriptors: Callable[[], Iterable[int]]
     listen: str | None = None
     tls: Tls | None = None
-    inherits: bool = False
+    inherits: float | None = None
 
     def address(self, head: str, incarnation: int) -> str:
         """Where an incarnation listens."""

@@ -217,8 +217,8 @@ class Placement:
         if folder is None or self._closing.is_set():
             return
         _log.warning("heads %s: %s", ", ".join(slot.heads), reason)
-        fence(Path(folder))
         silent = time.monotonic() - slot.heard
+        fence(Path(folder), silent_s=silent)
         self._tell({"is": "lost", "heads": slot.heads, "reason": reason, "detect_s": silent})
 
     def _tell(self, message: Mapping[str, Any]) -> None:

@@ -27,17 +27,17 @@ def _fenced(folder: Path, head: str, incarnation: int) -> bool:
 
 def test_numbers_go_on_from_the_cluster_and_from_the_machine_before(heads: HeadsDirectory) -> None:
     heads.note_incarnation("HEAD_1", 4)
-    first, moved = claim(heads.path, 0)
-    assert not moved
+    first, silent = claim(heads.path, 0)
+    assert silent is None
     assert HeadsDirectory(first).next_incarnation("HEAD_1") == 5
     assert HeadsDirectory(first).next_incarnation("HEAD_3") == 1
     # The machine is gone before the cluster's agent has heard of HEAD_1.5.
-    fence(first)
-    second, moved = claim(heads.path, 0)
-    assert moved
+    fence(first, silent_s=2.5)
+    second, silent = claim(heads.path, 0)
+    assert silent == 2.5
     assert HeadsDirectory(second).incarnations() == {"HEAD_1": 5, "HEAD_3": 1}
-    other, moved = claim(heads.path, 1)
-    assert (HeadsDirectory(other).incarnations(), moved) == ({"HEAD_1": 4}, False)
+    other, silent = claim(heads.path, 1)
+    assert (HeadsDirectory(other).incarnations(), silent) == ({"HEAD_1": 4}, None)
 
 
 def test_a_fenced_machine_can_change_nothing_and_start_nothing(heads: HeadsDirectory) -> None:
@@ -58,7 +58,7 @@ def test_who_comes_after_fences_everything(heads: HeadsDirectory) -> None:
     fence_all(heads.path)
     fence_all(heads.path)
     assert all(_fenced(folder, "HEAD_1", 1) for folder in folders)
-    assert claim(heads.path, 0)[1]
+    assert claim(heads.path, 0)[1] == 0.0
 
 
 def test_a_number_that_is_older_is_not_noted(heads: HeadsDirectory) -> None:
