@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote
@@ -47,6 +47,10 @@ class Place(Protocol):
         """Whether something lies under the name."""
         ...
 
+    def remove(self, name: str) -> None:
+        """Let nothing lie under the name."""
+        ...
+
 
 class Folder:
     """A folder of this machine, or one that several machines mount."""
@@ -67,6 +71,10 @@ class Folder:
     def holds(self, name: str) -> bool:
         """Whether there is such a file."""
         return (self.root / name).is_file()
+
+    def remove(self, name: str) -> None:
+        """Delete the file, if there is one."""
+        (self.root / name).unlink(missing_ok=True)
 
 
 class Remote:
@@ -105,6 +113,11 @@ class Remote:
         """Whether there is such an object."""
         with self._reaching():
             return bool(self._files.exists(self._path(name)))
+
+    def remove(self, name: str) -> None:
+        """Delete the object, if there is one."""
+        with self._reaching(), suppress(FileNotFoundError):
+            self._files.rm_file(self._path(name))
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"

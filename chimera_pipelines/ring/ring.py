@@ -12,7 +12,7 @@ it needs those.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,7 +61,7 @@ class Ring:
         heads: ids of the four heads; share i lies with the i-th.
         urls: where the stores lie instead (`CHIMERA_SHARE_STORES`).
         keys: of the heads, to seal and to open.
-        signer: signs manifests.
+        signers: gives a head's signer of manifests.
     """
 
     def __init__(
@@ -71,14 +71,14 @@ class Ring:
         *,
         urls: Sequence[str] = (),
         keys: HeadKeys | None = None,
-        signer: Signer | None = None,
+        signers: Callable[[str], Signer] | None = None,
     ) -> None:
         if len(heads) != SHARES or len(set(heads)) != SHARES:
             raise UsageError("CHIM212", f"a ring has {SHARES} heads, not {list(heads)}")
         self.root = root
         self.heads = tuple(heads)
         self.stores: tuple[ShareStore, ...] = open_stores(root, heads, urls)
-        self._keys, self._signer = keys, signer
+        self._keys, self._signers = keys, signers
 
     def store(
         self,
@@ -117,7 +117,8 @@ class Ring:
         def opened(store: ShareStore, size: int) -> Writer:
             return store.write(path, size)
 
-        found = write_shares(self.stores, opened, data, manifest, cover, self._signer)
+        signer = None if self._signers is None else self._signers(asked.head)
+        found = write_shares(self.stores, opened, data, manifest, cover, signer)
         return _checkpoint(found)
 
     def rebuild(self, checkpoint: str, *, lost: frozenset[str] = frozenset()) -> bytes:
@@ -137,6 +138,11 @@ class Ring:
             if blob is None:
                 raise shares.beyond_repair(f"checkpoint '{checkpoint}'")
             return bytes(blob)
+
+    def holds(self, checkpoint: str) -> bool:
+        """Whether there are shares enough of a checkpoint; `rebuild` says whether they are good."""
+        with self._gathered(checkpoint) as shares:
+            return len(shares.group) >= NEEDED
 
     def verify(self) -> list[CheckpointReport]:
         """Every checkpoint with every share read, its digests checked and held against the code."""
@@ -205,7 +211,7 @@ class Ring:
         manifest, cover = protected(
             share.manifest, Sealing(Cipher.NONE, self.heads[0], ""), None, self.heads
         )
-        return write_shares(self.stores, opened, blob, manifest, cover, self._signer).faults
+        return write_shares(self.stores, opened, blob, manifest, cover, None).faults
 
     def _verified(self, checkpoint: str) -> CheckpointReport:
         with self._gathered(checkpoint) as shares:

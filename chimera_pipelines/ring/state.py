@@ -151,10 +151,10 @@ class StateStore:
         """Whether a state with that content id is saved; `load` says whether it is whole."""
         return any(True for _ in self._holding(content))
 
-    def states(self, run: str | None = None) -> list[StateRef]:
-        """What is saved, of one run or of all, older generations too."""
+    def states(self, run: str | None = None, *, head: str | None = None) -> list[StateRef]:
+        """What is saved, of one run and head or of all, older generations too."""
         found = [ref_of(share.manifest, ()) for _, _, share in self._taken()]
-        return [ref for ref in found if run is None or ref.key.run == run]
+        return [ref for ref in found if run in (None, ref.key.run) and head in (None, ref.head)]
 
     def release(self, run: str, kernel: str | None = None) -> None:
         """Let go of the states of a run, or of one of its kernels: their slots become free."""
