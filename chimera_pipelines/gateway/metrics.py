@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 from chimera_pipelines import __version__
 from chimera_pipelines.ledger.counts import Counts, Distribution
 from chimera_pipelines.ledger.tallies import TALLIES
+from chimera_pipelines.settings import HEAD_IDS
 
 # Series that exist before the first event, so that a rate sees it.
 _KINDS = ("ai", "quantum")
@@ -80,6 +81,7 @@ class ChimeraCollector(Collector):
         counts, heads = self._counts(), self._heads()
         yield from _of_kernels(counts)
         yield from _of_heads(heads)
+        yield _outcomes(counts)
         yield from _queues(heads, counts)
         yield _checkpoint_bytes(counts)
         yield from _of_tallies(counts)
@@ -125,6 +127,18 @@ def _of_heads(heads: Sequence[HeadReading]) -> Iterator[Metric]:
 
 
 _HEAD = ("head",)
+
+
+def _outcomes(counts: Counts) -> Metric:
+    family = CounterMetricFamily(
+        "chimera_head_outcomes",
+        "Kernels and deaths of a head: ok, by its own fault, or failed by the document.",
+        labels=("head", "outcome"),
+    )
+    known = {(head, outcome) for head in HEAD_IDS for outcome in ("ok", "fault", "document")}
+    for pair in sorted(known | counts.heads.keys()):
+        family.add_metric(pair, counts.heads.get(pair, 0))
+    return family
 
 
 def _queues(heads: Sequence[HeadReading], counts: Counts) -> Iterator[Metric]:

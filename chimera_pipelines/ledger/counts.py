@@ -28,6 +28,7 @@ from sqlalchemy.exc import ArgumentError
 from chimera_pipelines.errors import SettingsError
 from chimera_pipelines.ledger import tables
 from chimera_pipelines.ledger.connection import Connections
+from chimera_pipelines.ledger.evidence import blame
 from chimera_pipelines.ledger.tallies import label_values
 from chimera_pipelines.phase import PHASES
 
@@ -67,6 +68,7 @@ class Counts:
         entries: rows of the hash chain.
         blocks: tickets by head kind and status.
         phases: durations by phase, head kind and outcome: `ok`, `failed` or `reused`.
+        heads: observations by head and outcome: `ok`, `fault` (its own) or `document` (not its).
         waits: seconds that kernels waited for a head, by head kind.
         stored_bytes: sizes of the checkpoints that tickets were signed for.
         tallies: by name, then by label values in the order of `TALLIES`.
@@ -77,6 +79,7 @@ class Counts:
     phases: dict[tuple[str, str, str], Distribution] = field(
         default_factory=lambda: defaultdict(Distribution)
     )
+    heads: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))
     waits: dict[str, Distribution] = field(default_factory=lambda: defaultdict(Distribution))
     stored_bytes: int = 0
     tallies: dict[str, dict[tuple[str, ...], int]] = field(
@@ -97,6 +100,11 @@ class Counts:
         if row.waited is not None:
             self.waits[row.head_kind].add(row.waited)
 
+    def _observation(self, row: _Row) -> None:
+        failed = row.source == "event" or row.status == "failed"
+        outcome = ("fault" if blame(row) else "document") if failed else "ok"
+        self.heads[row.head, outcome] += 1
+
     def _checkpoint(self, row: _Row) -> None:
         self.stored_bytes += row.bytes
 
@@ -108,6 +116,7 @@ class Counts:
         return {
             tables.tickets: self._ticket,
             tables.phase_seconds: self._reading,
+            tables.observations: self._observation,
             tables.checkpoints: self._checkpoint,
             tables.tallies: self._tally,
         }

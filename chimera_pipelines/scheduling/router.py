@@ -17,13 +17,16 @@ Nothing starves. Each choice on one of a job's heads that goes to another job co
 `PATIENCE` of them the job goes before all that came later, and poor heads will do. So it is chosen
 at the latest after `PATIENCE` choices and as many as there were older jobs before it, on heads that
 may run it. The same calls under the same seed give the same choices: the router has no clock.
+
+Reputations are read again every few seconds of the caller's clock, and when a critical kernel comes
+for another attempt: the head that failed it is degraded by then.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from chimera_pipelines.errors import HeadUnavailableError
@@ -34,6 +37,7 @@ from chimera_pipelines.settings import HEAD_IDS
 
 THRESHOLD = 0.5
 PATIENCE = 16
+REFRESH_S = 5.0
 # A job waits for a better head than the free ones while that is given away so often, or so long.
 PATIENCE_POOR = 3
 PATIENCE_POOR_S = 10.0
@@ -149,6 +153,7 @@ class Router:
         reputations: of the heads that exist here; none: four new heads.
         seed: of the draws.
         threshold: reputation that a critical kernel's head must exceed.
+        refresh: reads newer reputations; it must not raise.
     """
 
     def __init__(
@@ -156,8 +161,11 @@ class Router:
         reputations: Mapping[str, Reputation] | None = None,
         seed: int = 0,
         threshold: float = THRESHOLD,
+        refresh: Callable[[], Mapping[str, Reputation]] | None = None,
     ) -> None:
         self.threshold = threshold
+        self._refresh = refresh
+        self._read_at: float | None = None
         self._random = random.Random(seed)  # noqa: S311 - fair, not secret
         self._given: Counter[str] = Counter()
         self._entered: dict[str, int] = {}
@@ -195,6 +203,7 @@ class Router:
             NoHeadError: CHIM730 no head here can run one of the jobs, CHIM731 none may run a
                 critical one. Fail it, and go on with the others.
         """
+        self._read_again(waiting, now)
         for job in waiting:
             self.require(job)
         self._enter(waiting)
@@ -205,6 +214,18 @@ class Router:
             if heads:
                 return self._give(job, self._draw(job, heads, cold))
         return None
+
+    def _read_again(self, waiting: Sequence[Job], now: float | None) -> None:
+        if self._refresh is None or now is None:
+            return
+        retried = any(
+            job.critical and job.attempt > 1 and job.key not in self._entered for job in waiting
+        )
+        old = self._read_at is not None and now - self._read_at >= REFRESH_S
+        if self._read_at is None or old or retried:
+            self._read_at = now
+        if old or retried:
+            self.update(self._refresh())
 
     def require(self, job: Job) -> None:
         """Refuse a job that no head will run.

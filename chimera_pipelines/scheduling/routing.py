@@ -21,35 +21,57 @@ from chimera_pipelines.scheduling.uptime import (
 from chimera_pipelines.settings import Settings
 
 _log = logging.getLogger(__name__)
-# Servers whose silence was reported: once in a process.
-_reported: set[str] = set()
+# A server that was silent is not asked again for so long: each try may hold up the dispatcher.
+SILENT_S = 60.0
+# When a server was found silent, by the monotonic clock. It is reported once in a process.
+_silent: dict[str, float] = {}
 
 
 def open_router(ledger: Ledger, settings: Settings, *, run_id: str) -> Router:
     """The router of a run, whose draws follow from its id.
 
     A Prometheus server that does not answer is reported once (CHIM732), and heads are weighed
-    without uptime and error rate: it must not stop runs.
+    without uptime and error rate: it must not stop runs. Nor does a ledger that goes away later.
+
+    Args:
+        ledger: read now and from time to time; the router opens it again where it was closed.
+        settings: of this process.
+        run_id: seeds the draws.
     """
+
+    def again() -> dict[str, Reputation]:
+        try:
+            return current(ledger, settings)
+        except SettingsError as error:
+            _log.warning("%s; heads keep the reputation that they had", error)
+            return {}
+
     return Router(
         current(ledger, settings),
         seed=int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:8], "big"),
         threshold=settings.critical_reputation,
+        refresh=again,
     )
 
 
 def current(ledger: Ledger, settings: Settings) -> dict[str, Reputation]:
-    """Reputations now, for `Router.update`: after a ticket, a death, or a while."""
-    now_ns = time.time_ns()
+    """Reputations now.
+
+    Raises:
+        SettingsError: CHIM226, the ledger cannot be used.
+    """
+    now_ns, url = time.time_ns(), str(settings.prometheus_url)
     found = reputations(ledger, now_ns)
+    if url in _silent and time.monotonic() - _silent[url] < SILENT_S:
+        return found
     try:
         return with_health(found, health_source(ledger, settings).read(now_ns))
     except SettingsError as error:
         if error.code != "CHIM732":
             raise
-        if str(settings.prometheus_url) not in _reported:
-            _reported.add(str(settings.prometheus_url))
+        if url not in _silent:
             _log.warning("%s; heads are weighed without uptime and error rate", error)
+        _silent[url] = time.monotonic()
         return found
 
 

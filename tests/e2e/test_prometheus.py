@@ -19,6 +19,7 @@ import pytest
 
 from chimera_pipelines import __version__
 from chimera_pipelines.phase import PHASES
+from chimera_pipelines.scheduling.uptime import PrometheusHealth
 
 ROOT = Path(__file__).resolve().parents[2]
 BELL = ROOT / "data/documents/bell.maml.md"
@@ -97,8 +98,8 @@ def served(tmp_path: Path, environment: dict[str, str]) -> Iterator[str]:
 
 
 @pytest.fixture
-def ask(tmp_path: Path, served: str) -> Iterator[Callable[[str], dict[str, float]]]:
-    """Ask a Prometheus that scrapes `served` each half second; values by labels."""
+def prometheus(tmp_path: Path, served: str) -> Iterator[str]:
+    """The URL of a Prometheus that scrapes `served` each half second."""
     config = tmp_path / "prometheus.yml"
     target = urllib.parse.urlsplit(served).netloc
     config.write_text(
@@ -118,10 +119,19 @@ def ask(tmp_path: Path, served: str) -> Iterator[Callable[[str], dict[str, float
             stderr=log,
         )
 
+    try:
+        wait("Prometheus", lambda: fetch(f"http://{address}/-/ready")[0] == 200)
+        yield f"http://{address}"
+    finally:
+        end(process)
+
+
+@pytest.fixture
+def ask(prometheus: str) -> Callable[[str], dict[str, float]]:
+    """Ask Prometheus; values by labels."""
+
     def query(text: str) -> dict[str, float]:
-        status, body = fetch(
-            f"http://{address}/api/v1/query?{urllib.parse.urlencode({'query': text})}"
-        )
+        status, body = fetch(f"{prometheus}/api/v1/query?{urllib.parse.urlencode({'query': text})}")
         assert status == 200, body
         return {
             ",".join(
@@ -132,17 +142,14 @@ def ask(tmp_path: Path, served: str) -> Iterator[Callable[[str], dict[str, float
             for one in json.loads(body)["data"]["result"]
         }
 
-    try:
-        wait("Prometheus", lambda: fetch(f"http://{address}/-/ready")[0] == 200)
-        yield query
-    finally:
-        end(process)
+    return query
 
 
 def test_a_run_is_seen_by_prometheus(
     tmp_path: Path,
     environment: dict[str, str],
     served: str,
+    prometheus: str,
     ask: Callable[[str], dict[str, float]],
 ) -> None:
     status, body = fetch(served)
@@ -174,6 +181,10 @@ def test_a_run_is_seen_by_prometheus(
     assert ask("chimera_head_up") == {f"head=HEAD_{n}": 0.0 for n in range(1, 5)}
     assert set(ask("chimera_head_reputation_ratio > 0.5")) == set(ask("chimera_head_up"))
     assert ask("chimera_build_info") == {f"version={__version__}": 1.0}
+    assert sum(ask('chimera_head_outcomes_total{outcome="ok"}').values()) == 2
+    health = PrometheusHealth(prometheus).read(time.time_ns())
+    assert sorted(health) == [f"HEAD_{n}" for n in range(1, 5)]
+    assert {(one.uptime, one.error_rate) for one in health.values()} == {(0.0, 0.0)}
     subprocess.run(
         [str(PROMTOOL), "check", "metrics"], input=fetch(served)[1], text=True, check=True
     )

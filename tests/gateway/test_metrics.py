@@ -67,6 +67,7 @@ def test_counters_of_failure_exist_before_the_first_failure():
         'chimera_ticket_verifications_total{result="failed"}',
         'chimera_checkpoint_shares_repaired_total{operation="repair"}',
         'chimera_checkpoint_bytes_total{operation="store"}',
+        'chimera_head_outcomes_total{head="HEAD_4",outcome="fault"}',
         "chimera_ledger_mismatches_total",
         "chimera_ledger_entries_total",
     ):
@@ -77,11 +78,13 @@ def test_counters_of_failure_exist_before_the_first_failure():
 def test_tallies_are_counters_with_their_labels():
     counts = Counts(entries=7, stored_bytes=100)
     counts.blocks["unknown", "ok"] = 4
+    counts.heads["HEAD_1", "document"] = 3
     counts.tallies["checkpoint_bytes"][("repair",)] = 9
     counts.tallies["decoder_shots"][("pymatching", "3")] = 1000
     counts.tallies["ledger_mismatches"][()] = 2
     found = samples(counts)
     assert found['chimera_blocks_total{kind="unknown",outcome="ok"}'] == 4
+    assert found['chimera_head_outcomes_total{head="HEAD_1",outcome="document"}'] == 3
     assert found['chimera_checkpoint_bytes_total{operation="store"}'] == 100
     assert found['chimera_checkpoint_bytes_total{operation="repair"}'] == 9
     assert found['chimera_decoder_shots_total{decoder="pymatching",distance="3"}'] == 1000

@@ -6,6 +6,7 @@ from sqlalchemy import event
 from chimera_pipelines.errors import SettingsError
 from chimera_pipelines.ledger import counts, tables
 from chimera_pipelines.ledger.counts import EDGES, Counting, Distribution
+from chimera_pipelines.ledger.evidence import REGENERATION, HeadEvent
 from chimera_pipelines.ledger.ledger import Ledger
 from chimera_pipelines.ledger.readings import Reading, Stored
 from tests.ledger.conftest import edit
@@ -33,6 +34,22 @@ def test_tickets_are_counted_and_grants_are_not(ledger, counting):
     ledger.record([grant(), row("a"), row("b"), row("c", status="failed", head_kind=None)])
     assert counting.now().blocks == {("quantum", "ok"): 2, ("unknown", "failed"): 1}
     assert counting.now().entries == ledger.verify_chain()
+
+
+def test_outcomes_of_heads_are_told_apart_by_whose_fault_they_were(ledger, counting):
+    codes = {"b": "CHIM715", "c": "MAML901"}
+    readings = [Reading(leaf, "quantum", "failed", code=code) for leaf, code in codes.items()]
+    ledger.record(
+        [row("a"), row("b", status="failed"), row("c", status="failed"), row("d", status="reused")],
+        readings=readings,
+    )
+    ledger.record_head_event(HeadEvent("HEAD_2", 2, "agent", REGENERATION, {"old": 1}))
+    assert counting.now().heads == {
+        ("HEAD_1", "ok"): 1,
+        ("HEAD_1", "fault"): 1,
+        ("HEAD_1", "document"): 1,
+        ("HEAD_2", "fault"): 1,
+    }
 
 
 def test_only_the_phase_that_failed_counts_as_failed(ledger, counting):

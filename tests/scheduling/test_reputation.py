@@ -75,7 +75,8 @@ def test_a_new_head_has_the_prior() -> None:
         (failed("MAML901"), 0.0, 0.0),
         (failed("MAML505"), 0.0, 0.0),
         (died("exit"), 0.0, 1.0),
-        (died("bad_signature"), 0.0, 2.0),
+        (died("SettingsError: the signature provider made a bad signature"), 0.0, 2.0),
+        (died("fault: CHIM713 the frame's MAC is wrong"), 0.0, 2.0),
     ],
 )
 def test_what_is_the_heads_fault(observation: Observation, good: float, bad: float) -> None:
@@ -141,7 +142,7 @@ _OBSERVATIONS = st.lists(
         lambda status, code, source, after, work, seconds: seen(
             status=status, code=code, source=source, after_s=after, work=work, seconds=seconds
         ),
-        st.sampled_from(["ok", "failed", "unverified", "bad_signature"]),
+        st.sampled_from(["ok", "failed", "unverified", "fault: CHIM713 a MAC"]),
         st.sampled_from([None, "MAML901", "MAML903", "CHIM715"]),
         st.sampled_from(["ticket", "event"]),
         st.floats(0, 1e6),

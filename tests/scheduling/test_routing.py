@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from chimera_pipelines.ledger.evidence import DEATH, HeadEvent
 from chimera_pipelines.ledger.ledger import Ledger
 from chimera_pipelines.scheduling import routing
 from chimera_pipelines.scheduling.reputation import Reputation
-from chimera_pipelines.scheduling.router import Job
+from chimera_pipelines.scheduling.router import REFRESH_S, Job, NoHeadError
 from chimera_pipelines.scheduling.uptime import LedgerHealth, PrometheusHealth
 from chimera_pipelines.settings import Settings
 
@@ -25,7 +26,7 @@ def ledger(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _nothing_reported(monkeypatch):
-    monkeypatch.setattr(routing, "_reported", set())
+    monkeypatch.setattr(routing, "_silent", {})
 
 
 def test_a_run_draws_by_its_id(ledger):
@@ -55,12 +56,21 @@ def test_settings_say_who_is_asked(ledger):
     assert isinstance(routing.health_source(ledger, named), PrometheusHealth)
 
 
-def test_a_silent_prometheus_is_reported_once_and_the_ledger_is_not_taken_for_it(ledger, caplog):
+def test_a_silent_prometheus_is_reported_once_and_the_ledger_is_not_taken_for_it(
+    ledger, caplog, monkeypatch
+):
     ledger.record_head_event(HeadEvent("HEAD_1", 1, "agent", DEATH, {"reason": "exit"}))
+    asked = []
+    read = routing.PrometheusHealth.read
+    monkeypatch.setattr(
+        routing.PrometheusHealth, "read", lambda *given: (asked.append(1), read(*given))[1]
+    )
     with caplog.at_level(logging.WARNING):
-        for _ in range(3):
+        for wait in (60.0, 60.0, 0.0):
+            monkeypatch.setattr(routing, "SILENT_S", wait)
             found = routing.current(ledger, Settings(prometheus_url=ABSENT))
     assert [record.message.split()[0] for record in caplog.records] == ["CHIM732"]
+    assert len(asked) == 2
     assert (found["HEAD_1"].uptime, found["HEAD_1"].error_rate) == (1.0, 0.0)
     assert found["HEAD_1"].beta > Reputation("HEAD_1").beta
 
@@ -76,3 +86,41 @@ def test_a_ledger_that_cannot_be_used_stops_the_run(tmp_path):
     with pytest.raises(SettingsError) as raised:
         routing.current(Ledger(f"sqlite:///{tmp_path / 'junk'}"), Settings())
     assert raised.value.code == "CHIM226"
+
+
+def dead(head: str, times: int) -> list[HeadEvent]:
+    return [HeadEvent(head, n, "agent", DEATH, {"reason": "exit"}) for n in range(times)]
+
+
+def test_deaths_during_the_run_count_a_little_later(ledger):
+    made = routing.open_router(ledger, Settings(), run_id="01A")
+    job = Job("a", "k", ("HEAD_1",), critical=True)
+    assert made.choose([job], ["HEAD_1"], now=0.0) == (job, "HEAD_1")
+    for event in dead("HEAD_1", 9):
+        ledger.record_head_event(event)
+    assert made.choose([job], ["HEAD_1"], now=1.0) == (job, "HEAD_1")
+    with pytest.raises(NoHeadError):
+        made.choose([job], ["HEAD_1"], now=REFRESH_S)
+
+
+def test_a_critical_kernel_is_not_tried_again_on_the_head_that_just_failed_it(ledger):
+    made = routing.open_router(ledger, Settings(), run_id="01A")
+    job = Job("a", "k", ("HEAD_1", "HEAD_2"), critical=True)
+    assert made.choose([job], ["HEAD_1"], now=0.0) == (job, "HEAD_1")
+    ledger.record_head_event(dead("HEAD_1", 1)[0])
+    again = replace(job, attempt=2)
+    assert made.choose([again], ["HEAD_1"], busy=["HEAD_2"], now=0.1) is None
+    assert made.choose([again], ["HEAD_1", "HEAD_2"], now=0.2) == (again, "HEAD_2")
+
+
+def test_a_ledger_that_goes_away_during_the_run_is_said(ledger, caplog, monkeypatch):
+    made = routing.open_router(ledger, Settings(), run_id="01A")
+
+    def broken(*_):
+        raise SettingsError("CHIM226", "ledger is away")
+
+    monkeypatch.setattr(ledger, "standing", broken)
+    job = Job("a", "k", ("HEAD_1",))
+    for now in (0.0, 10.0):
+        assert made.choose([job], ["HEAD_1"], now=now) == (job, "HEAD_1")
+    assert "CHIM226" in caplog.text
