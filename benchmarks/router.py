@@ -39,6 +39,8 @@ WORKS = {"a": 0.2, "b": 0.4, "c": 0.8, "d": 1.2, "e": 2.0, "f": 3.0}
 ATTEMPTS = 2
 REPAIR_S = 1.5
 EPOCH = 1_800_000_000 * NS
+# The router's waits were chosen by looking at seeds 0 to 29; figures come from others.
+FIRST_SEED = 1000
 
 
 @dataclass(frozen=True)
@@ -279,7 +281,7 @@ def measure(name: str, options: argparse.Namespace) -> list[report.Row]:
     for policy, made in POLICIES.items():
         results[policy] = [
             simulate(made(seed), kernels(options.kernels, options.load, seed), SCENARIOS[name])
-            for seed in range(options.seeds)
+            for seed in range(FIRST_SEED, FIRST_SEED + options.seeds)
         ]
     tails = {
         policy: [quantile(one.latencies, 0.95) for one in found]
