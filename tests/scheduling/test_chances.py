@@ -112,3 +112,14 @@ def test_probabilities_are_a_distribution(heads) -> None:
     )
     assert sum(found.values()) == pytest.approx(1.0)
     assert min(found.values()) >= 0.0
+
+
+def test_the_job_of_a_kernel_names_its_code_as_its_kind_of_work(compiled) -> None:
+    plan = compiled(BODY)
+    jobs = {kernel.name: job_of(kernel, since=2.0) for kernel in plan.kernels}
+    assert jobs["grave"].critical
+    assert jobs["pinned"].heads == ("HEAD_2",)
+    assert jobs["tagged"].tags == ("pytorch",)
+    assert jobs["add"].work == jobs["pinned"].work != jobs["bell"].work
+    assert jobs["bell"].work.startswith("qiskit:")
+    assert {(one.key, one.since) for one in jobs.values()} == {(name, 2.0) for name in jobs}
