@@ -23,6 +23,7 @@ from chimera_pipelines.defs._dagster_internals import (
     copy_record,
     serialize_value,
 )
+from chimera_pipelines.defs.event_log import under_dagster_home
 from chimera_pipelines.defs.executor import performer
 from chimera_pipelines.defs.executor.chains import Dispatch
 from chimera_pipelines.defs.executor.dispatching import Dispatching
@@ -176,7 +177,11 @@ class HeadStepHandler(StepHandler):
             {"head": dg.MetadataValue.text(head), "queue_ms": round(waited * 1000, 3)},
         )
         args = copy_record(self.steps.args[key], step_keys_to_execute=work.keys)
-        payload: dict[str, Any] = {"args": serialize_value(args), "keys": work.keys}
+        payload: dict[str, Any] = {
+            "args": serialize_value(args),
+            "keys": work.keys,
+            "home": under_dagster_home(""),
+        }
         work.sent = self.fleet.perform(head, work.id, performer.NAME, payload, run=self.run_id)
         if not work.sent:  # it has just died: `down` follows, or was called
             self.steps.unassign(head)

@@ -5,6 +5,7 @@ Loading a code location takes longer than many a step, and a plan costs 1 ms for
 are kept.
 """
 
+import os
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -53,13 +54,19 @@ class KnownRuns:
     """Keeps instances for good and the last few runs."""
 
     def __init__(self) -> None:
-        self._instances: dict[str, dg.DagsterInstance] = {}
+        self._instances: dict[tuple[str, str], dg.DagsterInstance] = {}
         self._runs: OrderedDict[str, KnownRun] = OrderedDict()
 
-    def instance(self, ref: Any) -> dg.DagsterInstance:
-        """The instance of a reference, with its connections kept open."""
-        key = repr(ref)
+    def instance(self, ref: Any, home: str) -> dg.DagsterInstance:
+        """The instance of a reference, with its connections kept open.
+
+        Args:
+            ref: of the run's worker.
+            home: its DAGSTER_HOME, below which relative folders of `dagster.yaml` lie.
+        """
+        key = (home, repr(ref))
         if key not in self._instances:
+            os.environ["DAGSTER_HOME"] = home
             found = dg.DagsterInstance.from_ref(ref)
             keep_connections(found)
             self._instances[key] = found

@@ -53,7 +53,7 @@ class DagsterPerformer:
         args = deserialize_value(work.payload["args"], ExecuteStepArgs)
         if args.instance_ref is None:
             raise dg.DagsterInvariantViolationError("a dispatch without an instance")
-        instance = self._known.instance(args.instance_ref)
+        instance = self._known.instance(args.instance_ref, work.payload["home"])
         run = instance.get_run_by_id(args.run_id)
         if run is None or run.is_finished or run.status == dg.DagsterRunStatus.CANCELING:
             return
