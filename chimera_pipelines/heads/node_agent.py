@@ -20,7 +20,7 @@ from chimera_pipelines.heads import wire
 from chimera_pipelines.heads.attach import AgentHandle, Recipe, start_agent
 from chimera_pipelines.heads.directory import HeadsDirectory
 from chimera_pipelines.heads.error_frames import error_json
-from chimera_pipelines.heads.nodes import NODES, ORDER, claim
+from chimera_pipelines.heads.nodes import ORDER, claim
 from chimera_pipelines.heads.state import CONTROL, State
 from chimera_pipelines.settings import Settings
 
@@ -32,13 +32,13 @@ class NodeAgent:
     """The actor of one machine.
 
     Args:
-        folder: of the cluster's agent, on storage that all machines share.
+        nodes: folder of `nodes.make`, on storage that all machines share.
         slot: number of the group of heads that run here.
         heads: the group.
     """
 
-    def __init__(self, folder: str, slot: int, heads: Sequence[str]) -> None:
-        self._folder = Path(folder)
+    def __init__(self, nodes: str, slot: int, heads: Sequence[str]) -> None:
+        self._nodes = Path(nodes)
         self._slot = slot
         self._heads = tuple(heads)
         self._starting = threading.Lock()
@@ -80,8 +80,8 @@ class NodeAgent:
     def _start(self) -> _Running:
         import ray
 
-        order = json.loads((self._folder / NODES / ORDER).read_bytes())
-        folder, silent = claim(self._folder, self._slot)
+        order = json.loads((self._nodes / ORDER).read_bytes())
+        folder, silent = claim(self._nodes, self._slot)
         secret = folder / "secret"
         secret.touch(mode=0o600, exist_ok=False)
         secret.write_text(order["secret"])

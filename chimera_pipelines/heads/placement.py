@@ -31,7 +31,7 @@ from chimera_pipelines.errors import ChimeraError, HeadUnavailableError
 from chimera_pipelines.heads.channel import Channel
 from chimera_pipelines.heads.error_frames import error_json
 from chimera_pipelines.heads.node_agent import WATCH_S, NodeAgent
-from chimera_pipelines.heads.nodes import NODES, ORDER, fence, fence_all
+from chimera_pipelines.heads.nodes import ORDER, fence, make, remove
 from chimera_pipelines.heads.state import KINDS
 from chimera_pipelines.settings import settings
 
@@ -41,6 +41,7 @@ MOST_NODES = 4
 CPUS = 0.1
 _ANSWER_S = 10.0
 _PAUSE_S = 0.2
+_PROBE_S = 5.0
 _STOP_S = 6.0
 _log = logging.getLogger(__name__)
 
@@ -106,7 +107,9 @@ class Placement:
     def __init__(self, channel: Channel, order: Mapping[str, Any], ray: Any) -> None:
         self._channel = channel
         self._ray = ray
-        self._folder = Path(order["folder"])
+        self._heads = Path(order["folder"])
+        self._agent = str(order["agent"])
+        self._nodes = make(self._heads, self._agent)
         self._closing = threading.Event()
         self._lock = threading.Lock()
         chosen = choose(ray.nodes(), order["gpus"])
@@ -136,21 +139,19 @@ class Placement:
             self._ray.kill(slot.actor)
         for thread in self._threads:
             thread.join(WATCH_S)
+        remove(self._heads, self._agent)
 
     def _write(self, order: Mapping[str, Any]) -> None:
         """What each machine needs to know, secrets with it, for our user alone."""
-        nodes = self._folder / NODES
-        nodes.mkdir(mode=0o700, exist_ok=True)
-        fence_all(self._folder)
         now = settings()
         fields = {**now.model_dump(mode="json"), "home": str(now.root)}
         names = ("secret", "performers", "preload")
         text = json.dumps({**{name: order[name] for name in names}, "settings": fields})
-        draft = nodes / f".{ORDER}.{os.getpid()}"
+        draft = self._nodes / f".{ORDER}.{os.getpid()}"
         handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123 - of a handle
             file.write(text)
-        draft.replace(nodes / ORDER)
+        draft.replace(self._nodes / ORDER)
 
     def _actor(self, number: int, heads: Sequence[str], node: str, gpus: float) -> Any:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -164,7 +165,7 @@ class Placement:
             max_concurrency=8,
             scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=True),
         )
-        return actor.remote(str(self._folder), number, list(heads))
+        return actor.remote(str(self._nodes), number, list(heads))
 
     def _asked(self, message: Mapping[str, Any]) -> None:
         with self._lock:
@@ -242,6 +243,7 @@ def connected(address: str, namespace: str) -> Any:
             hint="pip install 'chimera-pipelines[cluster]'",
         ) from None
     try:
+        _probe(address)
         ray.init(
             address,
             namespace=namespace,
@@ -249,13 +251,24 @@ def connected(address: str, namespace: str) -> Any:
             configure_logging=False,
             logging_level=logging.WARNING,
         )
-    except (ConnectionError, TimeoutError, RuntimeError, ValueError, AssertionError) as error:
+    except (OSError, RuntimeError, ValueError, AssertionError) as error:
         raise HeadUnavailableError(
             "CHIM757",
             f"cannot reach the ray cluster '{address}': {str(error).splitlines()[0]}",
             hint="'ray start --head' starts one here, 'ray start --address …' joins it",
         ) from None
     return ray
+
+
+def _probe(address: str) -> None:
+    """See that something listens there: Ray itself would try for more than a minute.
+
+    Raises:
+        OSError: nothing does.
+    """
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), _PROBE_S).close()
 
 
 def main(descriptor: int) -> int:

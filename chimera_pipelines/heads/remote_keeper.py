@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import os
 import selectors
-import shutil
 import subprocess
 import sys
 import time
@@ -23,7 +22,7 @@ from typing import Any
 from chimera_pipelines.errors import ChimeraError, HeadUnavailableError
 from chimera_pipelines.heads.channel import Channel
 from chimera_pipelines.heads.error_frames import error_of
-from chimera_pipelines.heads.nodes import NODES
+from chimera_pipelines.heads.nodes import remove
 from chimera_pipelines.heads.office import HeadKeeper, Office
 from chimera_pipelines.heads.performer import Predecessor
 from chimera_pipelines.heads.state import KINDS, HeadEntry
@@ -183,7 +182,7 @@ class Placer:
         os.close(self._pidfd)
         self._process = None
         if self._stopping:
-            shutil.rmtree(self._office.directory.path / NODES, ignore_errors=True)
+            remove(self._office.directory.path, self._office.agent)
             return
         for keeper in self.keepers.values():
             keeper.lost("who placed it is gone", 0.0)

@@ -17,7 +17,7 @@ from chimera_pipelines.errors import HeadUnavailableError
 from chimera_pipelines.heads import placement
 from chimera_pipelines.heads.channel import Channel
 from chimera_pipelines.heads.directory import HeadsDirectory
-from chimera_pipelines.heads.nodes import NODES, ORDER, claim
+from chimera_pipelines.heads.nodes import ORDER, claim
 from chimera_pipelines.settings import settings
 
 HEADS = ("HEAD_1", "HEAD_2", "HEAD_3", "HEAD_4")
@@ -120,12 +120,13 @@ class Placed:
     """A placement on `Ray`, and the agent's end of its channel."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.nodes = folder / "nodes" / "a1"
         self.ray = Ray()
         self.agent, theirs = Channel.pair()
         self.agent.settimeout(30)
         order = {
             "folder": str(folder),
+            "agent": "a1",
             "gpus": 0.0,
             "secret": "5e",
             "performers": {"toy": "tests.heads.toys:Toy"},
@@ -144,7 +145,7 @@ class Placed:
 
     def runs(self, number: int) -> Path:
         """An agent of a slot answers from now on; its folder."""
-        folder, _ = claim(self.folder, number)
+        folder, _ = claim(self.nodes, number)
         entry = {"entry": {"n": number}, "beat": {}}
 
         def says(version: int | None) -> dict[str, Any]:
@@ -188,7 +189,7 @@ def test_each_machine_gets_an_actor_that_comes_back(placed: Placed) -> None:
 
 
 def test_secrets_lie_in_a_file_for_us_alone(placed: Placed) -> None:
-    file = placed.folder / NODES / ORDER
+    file = placed.nodes / ORDER
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     order = json.loads(file.read_text())
     assert order["secret"] == "5e"
@@ -237,6 +238,7 @@ def test_the_end_of_the_agent_ends_what_was_placed(placed: Placed) -> None:
     placed.thread.join(30)
     assert [actor.stopped for actor in placed.ray.actors] == [1, 1]
     assert [actor.killed for actor in placed.ray.actors] == [[True], [True]]
+    assert not placed.nodes.parent.exists()
     placed.agent, _ = Channel.pair()
 
 
