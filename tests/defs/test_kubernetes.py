@@ -5,6 +5,7 @@ spec, through Dagster's own command line. Only the process is missing.
 """
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -189,6 +190,19 @@ def test_a_translator_may_give_each_phase_its_pod(bell):
     assert limits["bell__agreement.embed"] == "8Gi"
     assert limits["bell__agreement.propagate"] == "1Gi"
     assert len(limits) == 10
+
+
+def test_the_translator_of_the_documentation_works(bell):
+    text = (ROOT / "docs/cluster.md").read_text("utf-8")
+    (example,) = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    names: dict[str, Any] = {"__name__": "example"}
+    exec(example, names)  # noqa: S102 - our own page
+    (plan,) = (found.plan for found in MamlProject().prepare().plans)
+    steps = _steps(names["defs"]().resolve_job_def(plan.job_name))
+    assert {key for key, step in steps.items() if K8S_TAG in step.tags} == {
+        "bell__bell.propagate",
+        "bell__agreement.propagate",
+    }
 
 
 @pytest.mark.slow
