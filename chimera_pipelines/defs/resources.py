@@ -23,6 +23,7 @@ from pydantic import Field, PrivateAttr
 
 from chimera_pipelines.defs.residence import here
 from chimera_pipelines.digest import digest
+from chimera_pipelines.lifecycle import registers
 from chimera_pipelines.lifecycle.run_id import ulid
 from chimera_pipelines.scheduling.plan import Plan
 from chimera_pipelines.settings import settings
@@ -137,6 +138,7 @@ class ChimeraResource(dg.ConfigurableResource[Any]):
         """Record in the ledger that the run of a document has ended, as `ok` or `failed`."""
         run_id = chimera_run_id(self._instance, self._dagster_run_id)
         self.services.journal(plan.document).finish(run_id, status)
+        registers.reclaim(self.services, run_id, ok=status == "ok")
 
     def close(self) -> None:
         """End the sessions, pools and ledger connection that are this resource's own."""

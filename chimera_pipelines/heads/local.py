@@ -203,7 +203,7 @@ class LocalHead:
 
         return snapshot.dump(self._find(handle))
 
-    def restore(self, data: bytes) -> RegisterHandle:
+    def restore(self, data: bytes | memoryview) -> RegisterHandle:
         """A register from a snapshot; see `Head.restore`."""
         from chimera_pipelines.heads import snapshot
 

@@ -210,7 +210,7 @@ class Head(Protocol):
         """A register as safetensors; equal registers give equal bytes."""
         ...
 
-    def restore(self, data: bytes) -> RegisterHandle:
+    def restore(self, data: bytes | memoryview) -> RegisterHandle:
         """A register from a snapshot, measured as the original would be.
 
         Raises:

@@ -162,14 +162,6 @@ def _check_kernel(document: DocumentSpec, kernel: KernelSpec, settings: Settings
             where=where,
             hint="remove the kernel, or run the document on a gateway that has Gospel and Ortac",
         )
-    level = kernel.encryption(document.encryption)
-    if level != "none":
-        raise RefusedError(
-            "CHIM510",
-            f"kernel '{kernel.name}' asks for encryption '{level}', which this version cannot do",
-            where=where,
-            hint="set encryption: none; artefacts would otherwise lie unencrypted on this disk",
-        )
     if "cuda" in kernel.head_tags and settings.device != "gpu":
         raise HeadUnavailableError(
             "MAML905",

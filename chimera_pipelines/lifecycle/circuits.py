@@ -2,7 +2,7 @@
 
 The block's `circuit` (or the QASM program) is read inside the sandbox and comes back as circuit
 records; the head validates, embeds, evolves and measures them. What a phase hands on is a register
-on the head *and* its snapshot in the content store.
+on the head *and* its snapshot, saved as a state of the head.
 """
 
 from __future__ import annotations
@@ -50,16 +50,16 @@ class Circuits:
         *,
         seed: int | None = None,
     ) -> dict[str, Any]:
-        """Evolve on the head; the register's snapshot goes to the content store."""
+        """Evolve on the head; the register's snapshot is saved as a state."""
         head, handle = self._evolved(run, kernel, invocation, payload, seed)
         return {**payload, **self.stored(run, kernel, head, handle)}
 
     def stored(self, run: Run, kernel: KernelSpec, head: Head, handle: Any) -> dict[str, Any]:
-        """Put a register's snapshot into the content store; the run drops the handle at its end."""
+        """Save a register's snapshot as a state; the run drops the handle at its end."""
         data = head.snapshot(handle)
-        content = run.services.store.put(data, media="application/x-safetensors")
-        run.keep_register(kernel.name, content, handle)
-        return {"register": content, "register_bytes": len(data)}
+        saved = run.save_register(kernel, data)
+        run.keep_register(kernel.name, saved.id, handle)
+        return {"register": saved.id, "register_bytes": len(data)}
 
     def measure(
         self, run: Run, kernel: KernelSpec, invocation: Invocation, payload: Mapping[str, Any]

@@ -79,7 +79,7 @@ class Functions:
             block.name, str(block.entry), arguments, attachments=attachments, timeout_s=left_s
         )
         found = calls.returned(outcome, block, file=file, phase=Phase.PROPAGATE)
-        store, inputs = run.services.store, invocation.inputs
+        store, inputs = run.store(kernel), invocation.inputs
         value = calls.received(found, block, store, inputs, file=file, phase=Phase.PROPAGATE)
         return {"value": value}
 

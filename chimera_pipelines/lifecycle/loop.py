@@ -150,7 +150,7 @@ def _step(
         block.name, block.entry, arguments, attachments=attachments, timeout_s=left_s
     )
     found = calls.returned(outcome, block, file=file, phase=Phase.FEEDBACK)
-    store, inputs = run.services.store, invocation.inputs
+    store, inputs = run.store(kernel), invocation.inputs
     value = calls.received(found, block, store, inputs, file=file, phase=Phase.FEEDBACK)
     if set(value) != {*carry, "done"} or not isinstance(value["done"], bool):
         raise KernelError(
@@ -178,7 +178,7 @@ def _post(
     session = run.session(kernel, phase=Phase.FEEDBACK)
     outcome = session.call(block.name, "post", arguments, attachments=attachments, timeout_s=left_s)
     found = calls.returned(outcome, block, file=file, phase=Phase.FEEDBACK)
-    store, inputs = run.services.store, invocation.inputs
+    store, inputs = run.store(kernel), invocation.inputs
     return calls.received(found, block, store, inputs, file=file, phase=Phase.FEEDBACK)
 
 

@@ -7,6 +7,7 @@ import logging
 from chimera_pipelines.digest import JSONValue, canonical, sha256
 from chimera_pipelines.errors import CheckpointError, KernelError, SettingsError
 from chimera_pipelines.lifecycle.services import Services
+from chimera_pipelines.ring.blobs import ContentStore
 
 _LOG = logging.getLogger(__name__)
 
@@ -29,26 +30,26 @@ def _whole(services: Services, content: str) -> bool:
         return False
     try:
         services.store.get(content)
-    except CheckpointError as error:
+    except (CheckpointError, SettingsError) as error:
         _LOG.warning("%s; it is not reused and its kernel runs again", error.message)
         return False
     return True
 
 
-def store(services: Services, output: JSONValue) -> tuple[str, bytes]:
+def store(to: ContentStore, output: JSONValue) -> tuple[str, bytes]:
     """Put a value's canonical text into the content store; returns its id and bytes."""
     text = canonical(output)
-    content = services.store.put(text, media="application/json")
+    content = to.put(text, media="application/json")
     if content != sha256(text):
         raise AssertionError(f"content store returned {content} for {sha256(text)}")
     return content, text
 
 
-def store_error(services: Services, error: KernelError) -> str:
+def store_error(to: ContentStore, error: KernelError) -> str:
     """Keep what a failed ticket's `out` is the digest of, for who finds that ticket standing."""
     text = canonical(error.record())
     try:
-        return services.store.put(text, media="application/json")
+        return to.put(text, media="application/json")
     except OSError as refused:  # the ticket matters more: it is signed all the same
         _LOG.warning("the record of an error is not stored: %s", refused)
         return sha256(text)

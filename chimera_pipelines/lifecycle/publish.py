@@ -6,6 +6,7 @@ that no ticket ever names what does not exist.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from chimera_pipelines.contracts import schema
 from chimera_pipelines.digest import JSONValue, NotCanonicalError
 from chimera_pipelines.errors import KernelError, Where
+from chimera_pipelines.lifecycle import registers
 from chimera_pipelines.lifecycle.inputs import Sources
 from chimera_pipelines.lifecycle.loop import Finished
 from chimera_pipelines.lifecycle.receipts import SignedTicket
@@ -25,6 +27,7 @@ from chimera_pipelines.maml.reader import read_file
 from chimera_pipelines.phase import Phase
 from chimera_pipelines.ring.checkpoint import MEDIA, pack
 
+_LOG = logging.getLogger(__name__)
 _NOTE = "outcome "  # and its content id: what another head published is never overwritten
 _NOTHING = Finished({})
 
@@ -43,7 +46,7 @@ def publish(
     """
     where = Where(run.document.path, kernel.block.first_line)
     try:
-        content, text = run.store_output(finished.output)
+        content, text = run.store_output(kernel, finished.output)
     except NotCanonicalError as error:
         raise KernelError("MAML904", str(error), phase=Phase.FEEDBACK, where=where) from None
     output = run.output(content)
@@ -157,15 +160,22 @@ def _check_output(kernel: KernelSpec, output: JSONValue, where: Where) -> None:
 
 
 def _checkpoint(run: Run, kernel: KernelSpec, text: bytes, register: str | None) -> dict[str, Any]:
-    registers = {} if register is None else {"register": run.services.store.get(register)}
+    named = {} if register is None else {"register": _register(run, kernel, register)}
     found = run.services.ring.store(
-        pack(text, registers),
+        pack(text, named),
         document=run.document.slug,
         kernel=kernel.name,
         media=MEDIA,
+        sealing=run.sealing(kernel),
     )
+    for head, why in found.lacking.items():
+        _LOG.warning("checkpoint of %s has no share with %s: %s", kernel.name, head, why)
     held = list(found.shares)
     return {"id": found.id, "bytes": found.bytes, "shares": len(held), "heads": held}
+
+
+def _register(run: Run, kernel: KernelSpec, content: str) -> bytes:
+    return bytes(registers.load(run.services, run.document.slug, kernel.name, content))
 
 
 def _outcome(

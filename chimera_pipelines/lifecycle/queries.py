@@ -44,7 +44,7 @@ class Queries:
         outcome = session.invoke(_SELECT, given, timeout_s=left_s)
         block, file = kernel.block, run.document.path
         found = calls.returned(outcome, block, file=file, phase=Phase.PROPAGATE)
-        store, inputs = run.services.store, invocation.inputs
+        store, inputs = run.store(kernel), invocation.inputs
         value = calls.received(found, block, store, inputs, file=file, phase=Phase.PROPAGATE)
         return {"value": value}
 

@@ -17,9 +17,10 @@ from typing import Any
 
 from chimera_pipelines.digest import JSONValue, read_canonical
 from chimera_pipelines.errors import KernelError, SettingsError
+from chimera_pipelines.heads.local import LocalHead
 from chimera_pipelines.heads.performer import WrongSignatureError
 from chimera_pipelines.heads.protocol import Head
-from chimera_pipelines.lifecycle import admission, calls, measured, outputs
+from chimera_pipelines.lifecycle import admission, calls, measured, outputs, registers
 from chimera_pipelines.lifecycle.preload import preload
 from chimera_pipelines.lifecycle.progress import NoteKey
 from chimera_pipelines.lifecycle.receipts import (
@@ -29,8 +30,12 @@ from chimera_pipelines.lifecycle.receipts import (
     TicketReceipt,
 )
 from chimera_pipelines.lifecycle.records import Invocation
+from chimera_pipelines.lifecycle.sealing import close_note, open_note, sealing_of
 from chimera_pipelines.lifecycle.services import Services, SessionSpec
 from chimera_pipelines.lifecycle.spec import BlockSpec, DocumentSpec, KernelSpec
+from chimera_pipelines.ring.blobs import ContentStore
+from chimera_pipelines.ring.seal import Sealing
+from chimera_pipelines.ring.state_records import StateKey, StateRef
 from chimera_pipelines.sandbox.session import Session
 from chimera_pipelines.sandbox.tiers import Tier
 
@@ -197,18 +202,34 @@ class Run:
         )
         calls.returned(outcome, block, file=self.document.path, phase=phase)
 
+    def sealing(self, kernel: KernelSpec) -> Sealing:
+        """How artefacts of a kernel are sealed at rest by the head that runs it here."""
+        return sealing_of(self.document, kernel, self.head_of(kernel).describe().id)
+
+    def store(self, kernel: KernelSpec) -> ContentStore:
+        """The content store, which seals what is put as the kernel's encryption asks."""
+        return self.services.store.sealing(self.sealing(kernel))
+
+    def save_register(self, kernel: KernelSpec, data: bytes) -> StateRef:
+        """Save a register's snapshot for whoever goes on with the kernel."""
+        key = StateKey(self.run_id, kernel.name, self.partition)
+        return registers.save(self.services, key, data, self.sealing(kernel))
+
     def keep_register(self, kernel: str, content: str, handle: Any) -> None:
         """Remember a register that lives on a head of this process under its content id."""
         with self._lock:
             self._registers[kernel, content] = handle
 
     def register(self, kernel: KernelSpec, head: Head, content: str) -> Any:
-        """The register with that content id: the live one, or restored from the store."""
+        """The register with that content id: the live one, or restored from what was saved."""
         with self._lock:
             handle = self._registers.get((kernel.name, content))
+        if handle is None and isinstance(head, LocalHead):
+            handle = head.claim(content)
         if handle is None:
-            handle = head.restore(self.services.store.get(content))
-            self.keep_register(kernel.name, content, handle)
+            data = registers.load(self.services, self.document.slug, kernel.name, content)
+            handle = head.restore(data)
+        self.keep_register(kernel.name, content, handle)
         return handle
 
     def release(self, kernel: str) -> None:
@@ -230,9 +251,9 @@ class Run:
         """A published output by its content id."""
         return read_canonical(self.services.store.get(content))
 
-    def store_output(self, output: JSONValue) -> tuple[str, bytes]:
+    def store_output(self, kernel: KernelSpec, output: JSONValue) -> tuple[str, bytes]:
         """Put an output's canonical text into the content store; returns its id and bytes."""
-        return outputs.store(self.services, output)
+        return outputs.store(self.store(kernel), output)
 
     def sign(
         self,
@@ -301,11 +322,13 @@ class Run:
 
     def note(self, kernel: str, name: str, value: Any) -> None:
         """Leave a note of a kernel for the process that may have to go on with it."""
-        self.services.progress.save(NoteKey(self.run_id, kernel, self.partition, name), value)
+        closed = close_note(value, self.sealing(self.kernels[kernel]), self.services.head_keys)
+        self.services.progress.save(NoteKey(self.run_id, kernel, self.partition, name), closed)
 
     def noted(self, kernel: str, name: str) -> Any:
         """The note of that name, or None."""
-        return self.services.progress.load(NoteKey(self.run_id, kernel, self.partition, name))
+        found = self.services.progress.load(NoteKey(self.run_id, kernel, self.partition, name))
+        return open_note(found, self.services.head_keys)
 
     def fail(
         self, invocation: Invocation, error: KernelError, elapsed_s: float = 0.0
@@ -318,7 +341,7 @@ class Run:
             elapsed_s: how long that phase took.
         """
         self.release(invocation.kernel)
-        content = outputs.store_error(self.services, error)
+        content = outputs.store_error(self.store(self.kernels[invocation.kernel]), error)
         ended = invocation.after(str(error.phase), elapsed_s)
         ticket = self.sign(ended, "failed", content, None, error=error).receipt
         self.failures[invocation.kernel] = FailedAttempt(invocation, ticket)
@@ -328,6 +351,7 @@ class Run:
         """Record that the run has ended: `ok` or `failed`."""
         self.services.journal(self.document).finish(self.run_id, status)
         self.services.progress.end(self.run_id)
+        registers.reclaim(self.services, self.run_id, ok=status == "ok")
 
     def close(self) -> None:
         """End every session that is still open."""

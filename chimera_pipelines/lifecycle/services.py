@@ -19,16 +19,19 @@ from chimera_pipelines.errors import HeadUnavailableError
 from chimera_pipelines.heads.local import build_heads, require_simulator
 from chimera_pipelines.heads.protocol import Head
 from chimera_pipelines.ledger.ledger import Ledger
+from chimera_pipelines.lifecycle import sealing
 from chimera_pipelines.lifecycle.journal import Journal
 from chimera_pipelines.lifecycle.progress import Progress
 from chimera_pipelines.lifecycle.spec import DocumentSpec, KernelSpec
 from chimera_pipelines.ring.blobs import ContentStore
 from chimera_pipelines.ring.ring import Ring
+from chimera_pipelines.ring.state import StateStore
 from chimera_pipelines.sandbox import tiers
 from chimera_pipelines.sandbox.limits import Limits
 from chimera_pipelines.sandbox.pool import SessionPool
 from chimera_pipelines.sandbox.session import Session
 from chimera_pipelines.settings import Settings
+from chimera_pipelines.tickets.head_keys import HeadKeyStore
 from chimera_pipelines.tickets.keys import KeyStore
 
 KEPT_POOLS = 4
@@ -81,7 +84,7 @@ class Services:
     @cached_property
     def store(self) -> ContentStore:
         """The content store."""
-        return ContentStore(self.settings.store_url or self.settings.root / "blobs")
+        return sealing.content_store(self.settings, self.head_keys, self.ring)
 
     @cached_property
     def progress(self) -> Progress:
@@ -91,7 +94,21 @@ class Services:
     @cached_property
     def ring(self) -> Ring:
         """The four share stores."""
-        return Ring(self.settings.root / "ring")
+        return sealing.ring(self.settings, self.head_keys, self._manifests)
+
+    @cached_property
+    def states(self) -> StateStore:
+        """The heads' saved states."""
+        return sealing.states(self.settings, self.head_keys, self._manifests)
+
+    @cached_property
+    def head_keys(self) -> HeadKeyStore:
+        """The heads' 512-bit keys."""
+        return sealing.head_keys(self.settings)
+
+    @property
+    def _manifests(self) -> sealing.Manifests:
+        return sealing.Manifests(lambda: self.keys)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -101,12 +118,7 @@ class Services:
     @cached_property
     def keys(self) -> KeyStore:
         """Signing keys of the gateway and its heads, made if there are none."""
-        store = KeyStore(
-            self.settings.root / "keys",
-            self.settings.gateway,
-            provider=self.settings.signature_provider,
-            passphrase_file=self.settings.key_passphrase_file,
-        )
+        store = sealing.key_store(self.settings)
         store.ensure()
         return store
 

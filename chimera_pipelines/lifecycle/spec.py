@@ -128,7 +128,10 @@ class KernelSpec:
 
 @dataclass(frozen=True, slots=True)
 class DocumentSpec:
-    """The document of a plan. `digest` is `doc` of MAML.md §8; `path` where its History is kept."""
+    """The document of a plan. `digest` is `doc` of MAML.md §8; `path` where its History is kept.
+
+    `quantum_security` is its `quantum_security_flag`.
+    """
 
     path: str
     slug: str
@@ -144,6 +147,7 @@ class DocumentSpec:
     context: Mapping[str, JSONValue]
     input_schema: Schema | None
     partitioned: bool
+    quantum_security: bool = False
 
 
 def to_json(record: Any) -> Any:

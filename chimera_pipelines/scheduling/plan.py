@@ -236,6 +236,7 @@ def _document(document: Document, *, partitioned: bool) -> DocumentSpec:
         permissions=_permissions(front.get("permissions")),
         requires=_mapping(front.get("requires")),
         encryption=str(front.get("encryption", "none")),
+        quantum_security=front.get("quantum_security_flag") is True,
         verification=_mapping(front.get("verification")),
         timeout_s=None if timeout is None else float(timeout),
         context=dict(document.context),

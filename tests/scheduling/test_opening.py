@@ -70,7 +70,6 @@ def test_a_partitioned_document_wants_one_of_its_keys(
 @pytest.mark.parametrize(
     ("front", "options", "kind", "code"),
     [
-        ("gateway://local/default", "encryption: aes-256", RefusedError, "CHIM510"),
         ("gateway://elsewhere/x", "", RefusedError, "MAML704"),
         ("gateway://unset", "", RefusedError, "MAML704"),
         ("gateway://local/default", "head: [cuda]", HeadUnavailableError, "MAML905"),

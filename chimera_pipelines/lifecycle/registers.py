@@ -1,0 +1,77 @@
+"""Registers between phases and between processes: saved as states of the head that holds them.
+
+A register's state is released when its kernel has published: from then on the checkpoint holds it
+beside the output, and a phase that is run again finds it there.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from chimera_pipelines.digest import sha256
+from chimera_pipelines.errors import CheckpointError, ChimeraError
+from chimera_pipelines.lifecycle.run_id import ulid
+from chimera_pipelines.lifecycle.services import Services
+from chimera_pipelines.ring.checkpoint import unpack
+from chimera_pipelines.ring.seal import Sealing
+from chimera_pipelines.ring.state_records import StateKey, StateRef
+
+NOT_SAVED = "CHIM515"
+KEPT_MS = 7 * 24 * 3600 * 1000
+_LOG = logging.getLogger(__name__)
+
+
+def save(services: Services, key: StateKey, data: bytes, sealing: Sealing) -> StateRef:
+    """Save a register's snapshot; `id` of the result is its content id."""
+    return services.states.save(
+        key,
+        data,
+        head=sealing.head,
+        document=sealing.document,
+        cipher=sealing.cipher,
+        kem=sealing.kem,
+    )
+
+
+def load(services: Services, document: str, kernel: str, content: str) -> bytes | memoryview:
+    """A register's snapshot by its content id, from its state or from the kernel's checkpoints.
+
+    Raises:
+        CheckpointError: CHIM515 it is nowhere, CHIM501 it cannot be rebuilt.
+    """
+    try:
+        return services.states.load(content)
+    except CheckpointError as error:
+        if error.code != NOT_SAVED:
+            raise
+        found = _of_checkpoints(services, document, kernel, content)
+        if found is None:
+            raise
+        return found
+
+
+def _of_checkpoints(services: Services, document: str, kernel: str, content: str) -> bytes | None:
+    ring = services.ring
+    mine = [one for one in ring.ls() if (one.document, one.kernel) == (document, kernel)]
+    for report in mine:
+        try:
+            registers = unpack(ring.rebuild(report.id)).registers
+        except ChimeraError:
+            continue
+        for data in registers.values():
+            if sha256(data) == content:
+                return data
+    return None
+
+
+def reclaim(services: Services, run_id: str, *, ok: bool) -> None:
+    """Let go of the states of a run that ended well, and of runs that were over long ago.
+
+    A run that failed keeps its own for a week: it can be taken up from the phase that failed.
+    """
+    oldest = ulid(time.time_ns() // 1_000_000 - KEPT_MS, 0)
+    try:
+        services.states.sweep(lambda run: run > oldest and not (ok and run == run_id))
+    except OSError as error:
+        _LOG.warning("states of run %s are not released: %s", run_id, error)
