@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from chimera_pipelines.cli import options
 from chimera_pipelines.cli.terminal import Terminal, opened
-from chimera_pipelines.errors import SettingsError
+from chimera_pipelines.errors import ChimeraError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from chimera_pipelines.ledger.ledger import Ledger
     from chimera_pipelines.settings import Settings
 
+_LOG = logging.getLogger(__name__)
+# Less than the 10 s that Prometheus gives a scrape.
+AGENT_S = 3.0
 EXAMPLE = options.example("chimera metrics --port 9464", "curl http://127.0.0.1:9464/metrics")
 
 
@@ -82,13 +86,24 @@ class _Heads:
 
         with self._lock:
             self._ledger = self._ledger or Ledger(self._settings.ledger)
-            return head_readings({}, self._ledger)
+            return head_readings(_rows(self._settings), self._ledger)
 
     def close(self) -> None:
         """Close the ledger."""
         with self._lock:
             if self._ledger is not None:
                 self._ledger.close()
+
+
+def _rows(now: Settings) -> dict[str, dict[str, Any]]:
+    """The heads that an agent has, by name; none when it is not to be reached."""
+    from chimera_pipelines.heads import warm
+
+    try:
+        return {row["head"]: row for row in warm.status(now, timeout_s=AGENT_S)}
+    except (ChimeraError, OSError, EOFError) as error:
+        _LOG.warning("heads count as down: %s", error)
+        return {}
 
 
 @contextmanager

@@ -138,6 +138,7 @@ class HeadServer:
         return {
             "busy": now is not None,
             "step": None if now is None else now.work.current,
+            "queued": len(self._waiting),
             "registers": len(bank),
             "register_bytes": bank.used,
         }
@@ -158,6 +159,8 @@ class HeadServer:
         with self._changed:
             self._waiting.append(_Job(work, peer))
             self._changed.notify_all()
+        if self._now is not None:  # one that is idle takes it at once, and says so then
+            self._tell(self.beat())
 
     def _watch(self, peer: Peer) -> None:
         with self._changed:

@@ -52,6 +52,7 @@ def _row(head: str, entry: HeadEntry, beat: Mapping[str, Any], now: float) -> di
         "pid": entry.pid,
         "incarnation": entry.incarnation,
         "step": beat.get("step") if busy else None,
+        "queued": beat.get("queued", 0),
         "registers": beat.get("registers", 0),
         "register_bytes": beat.get("register_bytes", 0),
         "uptime_s": round(now - (entry.started or now), 3) if running else None,

@@ -128,14 +128,14 @@ def restart(
         _until(control, state, lambda now: _all_newer(now, before), until)
 
 
-def status(settings: Settings) -> list[dict[str, Any]]:
+def status(settings: Settings, *, timeout_s: float = 10.0) -> list[dict[str, Any]]:
     """The rows of `chimera.heads/1`.
 
     Raises:
         UsageError, HeadUnavailableError: as `HeadsDirectory.read`.
     """
     directory = HeadsDirectory(heads_directory(settings))
-    answer = ask(directory, {"do": "status"})
+    answer = ask(directory, {"do": "status"}, timeout_s=timeout_s)
     if answer is None:
         return rows_without_agent(settings.device, directory.incarnations())
     return rows_of_status(answer)

@@ -9,7 +9,7 @@ def test_list_json_shape(chimera):
     assert [one["head"] for one in shown["heads"]] == ["HEAD_1", "HEAD_2", "HEAD_3", "HEAD_4"]
     assert set(shown["heads"][0]) == {
         *("head", "kind", "device", "state", "pid", "incarnation", "step"),
-        *("registers", "register_bytes", "uptime_s", "reputation"),
+        *("queued", "registers", "register_bytes", "uptime_s", "reputation"),
     }
 
 

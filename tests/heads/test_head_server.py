@@ -110,6 +110,16 @@ def test_a_work_is_told_step_by_step(head, beats):
     ]
 
 
+def test_a_beat_says_how_many_works_wait(head, beats):
+    client = Client()
+    for work in ("a", "b", "c"):
+        perform(head, client, ("x", "echo", None), work=work)
+    for _ in range(3):
+        head.perform_next()
+    assert [b["queued"] for b in beats if b["step"] == "x"] == [2, 1, 0]
+    assert beats[-1]["queued"] == 0
+
+
 def test_a_performer_is_kept_for_the_works_that_follow(head):
     client = Client()
     for work in ("a", "b", "c"):
