@@ -2,7 +2,8 @@
 
 A kernel's output goes into the content store as canonical JSON; a small pointer file for each asset
 and partition names its content id. Records between phases are JSON files of the run that made them,
-so that a phase can be retried alone in another process.
+so that a phase can be retried alone in another process. Of kernels that want encryption both are
+sealed: the output has been put sealed when its kernel published it, and stays so.
 """
 
 import json
@@ -16,6 +17,7 @@ from urllib.parse import quote
 import dagster as dg
 
 from chimera_pipelines.digest import canonical, read_canonical
+from chimera_pipelines.lifecycle import sealing
 from chimera_pipelines.lifecycle.records import (
     Deserialized,
     Embedded,
@@ -44,15 +46,18 @@ class ChimeraIOManager(dg.ConfigurableIOManager):
         return Path(self.root) if self.root else settings().root
 
     def _store(self) -> ContentStore:
-        shared = None if self.root else settings().store_url
-        return ContentStore(shared or self._root / "blobs")
+        now = settings()
+        if self.root:
+            now = now.model_copy(update={"home": self._root, "store_url": None})
+        keys = sealing.head_keys(settings())
+        return sealing.content_store(now, keys, sealing.ring(now, keys))
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Store an asset's value by content id, or a phase's record with its run."""
         if obj is None and not context.has_asset_key:
             return
         if not context.has_asset_key:
-            value = obj.to_json() if isinstance(obj, PhaseRecord) else obj
+            value = _closed(obj) if isinstance(obj, PhaseRecord) else obj
             _write(self._record_path(context.get_identifier()), json.dumps(value).encode())
             return
         data, media = _encode(obj)
@@ -106,7 +111,14 @@ class ChimeraIOManager(dg.ConfigurableIOManager):
         return self._root.joinpath("phases", *parts[:-1], f"{parts[-1]}.json")
 
 
+def _closed(record: PhaseRecord) -> Any:
+    invocation = record.invocation
+    how = sealing.of_record(invocation.sealing, invocation.head)
+    return sealing.close_note(record.to_json(), how, sealing.head_keys(settings()))
+
+
 def _record(value: Any) -> Any:
+    value = sealing.open_note(value, sealing.head_keys(settings()))
     if isinstance(value, dict) and value.get("schema") == PhaseRecord.schema:
         return RECORDS[value["record"]].from_json(value)
     return value

@@ -18,7 +18,7 @@ from chimera_pipelines.defs.location import build_definitions
 from chimera_pipelines.defs.project import Prepared, PreparedPlan, plan_store
 from chimera_pipelines.defs.resources import chimera_run_id
 from chimera_pipelines.defs.translator import ChimeraTranslator
-from chimera_pipelines.digest import JSONValue
+from chimera_pipelines.digest import JSONValue, read_canonical
 from chimera_pipelines.lifecycle.run_id import new_run_id
 from chimera_pipelines.lifecycle.services import Services
 from chimera_pipelines.phase import PHASES
@@ -104,6 +104,9 @@ def run_document(
             # an hour, and none of their steps could know that it is the last.
             journal.finish(run_id, "failed")
         history = dict(journal.summary())
+        for kernel in kernels:
+            if kernel["output"] is None and kernel["output_digest"] is not None:
+                kernel["output"] = read_canonical(services.store.get(kernel["output_digest"]))
     outputs = {
         kernel["name"]: kernel["output"] for kernel in kernels if kernel["output"] is not None
     }
@@ -204,7 +207,7 @@ def _materialised(event: dg.DagsterEvent) -> dict[str, Any]:
         **{name: shown[name] for name in keys},
         "sandbox": shown["sandbox"],
         "cuda_ns": shown.get("cuda_ns"),
-        "output": shown["output"],
+        "output": shown.get("output"),
         "ticket": ticket,
         "checkpoint": checkpoint if checkpoint["id"] else None,
     }

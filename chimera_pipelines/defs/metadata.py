@@ -49,6 +49,19 @@ def outcome_metadata(plan: Plan, outcome: Outcome) -> dict[str, Any]:
         **_maybe("reused_from", outcome.reused_from),
         "seconds": sum(outcome.seconds.values()),
         **{f"seconds/{phase}": seconds for phase, seconds in outcome.seconds.items()},
+        **_content(plan, outcome),
+    }
+
+
+def _content(plan: Plan, outcome: Outcome) -> dict[str, Any]:
+    """What the kernel made, as numbers, pictures and JSON.
+
+    Dagster keeps metadata in the open: of a kernel that wants encryption none of it goes there.
+    """
+    cipher = plan.kernel(outcome.kernel).encryption(plan.document.encryption)
+    if cipher != "none":
+        return {"encryption": cipher}
+    return {
         **_numbers(outcome.output),
         **_series(outcome),
         **_pictures(outcome),

@@ -13,6 +13,7 @@ from chimera_pipelines.lifecycle import inputs
 from chimera_pipelines.lifecycle.receipts import SignedTicket, TicketReceipt
 from chimera_pipelines.lifecycle.records import Invocation
 from chimera_pipelines.lifecycle.run import FailedAttempt, Run
+from chimera_pipelines.lifecycle.sealing import as_record
 from chimera_pipelines.lifecycle.spec import KernelSpec
 
 
@@ -30,6 +31,7 @@ def begun(run: Run, kernel: KernelSpec, attempt: int, head: Head) -> Invocation:
         input_digest=inputs.input_digest(kernel, {}, seed=seed, partition=run.partition),
         seed=seed,
         partition=run.partition,
+        sealing=as_record(run.sealing(kernel)),
     )
 
 

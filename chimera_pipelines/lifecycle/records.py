@@ -29,6 +29,7 @@ class Invocation:
         reused_from: run id and sequence number of the ticket that vouches for it.
         iteration: pass of a feedback loop, 1 for the first.
         seconds: wall clock of each phase that has ended.
+        sealing: `{cipher, document, kem}` where records of it are to be sealed on a disk.
     """
 
     kernel: str
@@ -45,6 +46,7 @@ class Invocation:
     reused_from: str | None = None
     iteration: int = 1
     seconds: Mapping[str, float] = field(default_factory=dict)
+    sealing: Mapping[str, Any] | None = None
 
     @property
     def spent_s(self) -> float:

@@ -93,6 +93,20 @@ def sealing_of(document: DocumentSpec, kernel: KernelSpec, head: str) -> Sealing
     return Sealing(cipher, head, document.slug, kem=document.quantum_security)
 
 
+def as_record(sealing: Sealing) -> dict[str, Any] | None:
+    """What a phase's record says of the sealing; None where nothing is sealed."""
+    if sealing.cipher is Cipher.NONE:
+        return None
+    return {"cipher": str(sealing.cipher), "document": sealing.document, "kem": sealing.kem}
+
+
+def of_record(record: Mapping[str, Any] | None, head: str) -> Sealing:
+    """The inverse of `as_record`, for the head that made the record."""
+    if record is None:
+        return Sealing(Cipher.NONE, head, "")
+    return Sealing(Cipher(record["cipher"]), head, record["document"], kem=bool(record["kem"]))
+
+
 def close_note(value: Any, sealing: Sealing, keys: HeadKeys) -> Any:
     """A note or record that lies on this disk for a while, sealed like the kernel's artefacts."""
     if sealing.cipher is Cipher.NONE:
