@@ -120,6 +120,12 @@ class CheckpointError(ChimeraError):
     exit_code = ExitCode.BEYOND_REPAIR
 
 
+class ShareStoreError(CheckpointError):
+    """A head's share store cannot take what is to be saved: it is full, read-only or away."""
+
+    exit_code = ExitCode.USAGE
+
+
 class KernelError(ChimeraError):
     """A kernel failed in one of its five phases; it leaves a ticket with status=failed.
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chimera_pipelines.digest import sha256
-from chimera_pipelines.errors import CheckpointError, UsageError
+from chimera_pipelines.errors import ShareStoreError, UsageError
 from chimera_pipelines.ring import shares_v1
 from chimera_pipelines.ring.blobs import hex_of
 from chimera_pipelines.ring.code import NEEDED, SHARES
@@ -102,7 +102,7 @@ class Ring:
             sealing: how it is sealed; None leaves it in the open.
 
         Raises:
-            CheckpointError: CHIM506 or CHIM507, fewer than three stores could take a share.
+            ShareStoreError: CHIM506 or CHIM507, fewer than three stores could take a share.
         """
         data = memoryview(content).cast("B")
         checkpoint = sha256(data)
@@ -161,7 +161,7 @@ class Ring:
         """Make lost and damaged shares again, of one checkpoint or of all; gives what is then.
 
         Raises:
-            CheckpointError: CHIM506 or CHIM507, a store cannot take its share.
+            ShareStoreError: CHIM506 or CHIM507, a store cannot take its share.
             SettingsError: CHIM514, an aes-2048 checkpoint's keys are not here.
         """
         wanted = self._checkpoints() if checkpoint is None else [checkpoint]
@@ -194,7 +194,7 @@ class Ring:
             raise next(iter(faults.values()))
         return self._verified(checkpoint)
 
-    def _mend(self, shares: Gathering) -> Mapping[str, CheckpointError]:
+    def _mend(self, shares: Gathering) -> Mapping[str, ShareStoreError]:
         """Put the shares that a checked gathering lacks; gives what stores said that failed."""
         group = shares.group
         path = shares.path

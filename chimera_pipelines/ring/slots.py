@@ -130,6 +130,7 @@ def ref_of(manifest: Manifest, held: tuple[str, ...]) -> StateRef:
         manifest.cipher,
         held,
         rewritten=manifest.length,
+        media=manifest.media,
     )
 
 

@@ -78,6 +78,7 @@ class StateStore:
         kem: bool = False,
         content: str | None = None,
         media: str = MEDIA,
+        guard: Callable[[], None] = lambda: None,
     ) -> StateRef:
         """Save a state; from its return on it outlives the process.
 
@@ -90,9 +91,10 @@ class StateStore:
             kem: wrap the key with ML-KEM-768 too (`quantum_security_flag`).
             content: content id of `data`, when it is known already.
             media: what `data` is.
+            guard: called under the lock of the head's slots; what it raises keeps the state out.
 
         Raises:
-            CheckpointError: CHIM506 or CHIM507, fewer than three stores could take a share.
+            ShareStoreError: CHIM506 or CHIM507, fewer than three stores could take a share.
         """
         view = memoryview(data).cast("B")
         named = content or sha256(view)
@@ -100,6 +102,7 @@ class StateStore:
         draft = Manifest(named, document, key.kernel, media, len(view), CHUNK)
         manifest, cover = protected(draft, sealing, self._keys, HEAD_IDS)
         with self._slots.locked(head):
+            guard()
             slot, generation = self._place(key, head)
             mark = StateMark(key.run, key.partition, key.name, head, generation)
             manifest = replace(manifest, state=mark)
@@ -180,7 +183,7 @@ class StateStore:
         """Make lost and damaged shares of states again; gives what is then.
 
         Raises:
-            CheckpointError: CHIM506 or CHIM507, a store cannot take its share.
+            ShareStoreError: CHIM506 or CHIM507, a store cannot take its share.
         """
         for head, numbers in self._slots.numbers().items():
             with self._slots.locked(head):

@@ -35,6 +35,7 @@ class StateRef:
         shares: heads whose stores hold a share of it.
         lacking: heads whose stores do not, and why: `checkpoint repair` mends them.
         rewritten: bytes that had to be saved: less than `bytes` where tensors did not change.
+        media: what the data is.
     """
 
     id: str
@@ -46,6 +47,7 @@ class StateRef:
     shares: tuple[str, ...]
     lacking: Mapping[str, str] = field(default_factory=dict)
     rewritten: int = 0
+    media: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """For events and `--json`."""

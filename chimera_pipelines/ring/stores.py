@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from chimera_pipelines.errors import CheckpointError, SettingsError
+from chimera_pipelines.errors import SettingsError, ShareStoreError
 from chimera_pipelines.ring.durable import Bytes, make_folder, sync_folder
 
 EMPTY = bytes(8)  # where a share has its magic: a slot that begins so holds nothing
@@ -240,13 +240,13 @@ def _open(head: str, url: str) -> ShareStore:
     return RemoteStore(head, url)
 
 
-def store_error(store: ShareStore, error: OSError) -> CheckpointError:
+def store_error(store: ShareStore, error: OSError) -> ShareStoreError:
     """CHIM507 for a full store, CHIM506 for one that cannot be written otherwise."""
     place = f"share store of {store.name} at '{store.where}'"
     if error.errno in FULL:
         hint = "make room there, then 'chimera checkpoint repair'"
-        return CheckpointError("CHIM507", f"{place} is full", hint=hint)
-    return CheckpointError(
+        return ShareStoreError("CHIM507", f"{place} is full", hint=hint)
+    return ShareStoreError(
         "CHIM506",
         f"{place} cannot be written: {reason(error)}",
         hint="mend it or its permissions, then 'chimera checkpoint repair'",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
-from chimera_pipelines.errors import CheckpointError
+from chimera_pipelines.errors import ShareStoreError
 from chimera_pipelines.ring.code import NEEDED, SHARES
 from chimera_pipelines.ring.durable import Bytes
 from chimera_pipelines.ring.gathering import Gathering
@@ -31,7 +31,7 @@ class Written:
 
     manifest: Manifest
     held: tuple[str, ...]
-    faults: Mapping[str, CheckpointError]
+    faults: Mapping[str, ShareStoreError]
 
     @property
     def lacking(self) -> dict[str, str]:
@@ -58,7 +58,7 @@ class _Writers:
         return [index for index in self._writers if index not in self._faults]
 
     @property
-    def faults(self) -> dict[str, CheckpointError]:
+    def faults(self) -> dict[str, ShareStoreError]:
         """What each store that failed said."""
         found = ((self._stores[index], error) for index, error in sorted(self._faults.items()))
         return {store.name: store_error(store, error) for store, error in found}
@@ -112,7 +112,7 @@ def write_shares(
         signer: signs the manifest.
 
     Raises:
-        CheckpointError: CHIM506 or CHIM507, fewer than three stores could take their share.
+        ShareStoreError: CHIM506 or CHIM507, fewer than three stores could take their share.
     """
     layout = draft.layout
     unsigned, signature = signed(replace(draft, digests=(NO_DIGEST,) * SHARES), signer)
@@ -138,7 +138,7 @@ def write_shares(
 
 def remake_shares(
     gathering: Gathering, wanted: Sequence[int], opened: Open, keys: HeadKeys | None
-) -> dict[str, CheckpointError]:
+) -> dict[str, ShareStoreError]:
     """Make lost shares again from two good ones, byte by byte as they were.
 
     Without keys, but for an artefact whose shares are each sealed under another key (aes-2048).
@@ -189,4 +189,4 @@ def _enough(writers: _Writers) -> None:
     if len(faults) > SHARES - ENOUGH:
         first = next(iter(faults.values()))
         others = "; ".join(error.message for error in list(faults.values())[1:])
-        raise CheckpointError(first.code, f"{first.message}; {others}", hint=first.hint)
+        raise ShareStoreError(first.code, f"{first.message}; {others}", hint=first.hint)

@@ -4,7 +4,11 @@ import shutil
 
 import pytest
 
+from chimera_pipelines.lifecycle.services import Services
 from chimera_pipelines.ring.ring import Ring
+from chimera_pipelines.ring.seal import Cipher, Sealing
+from chimera_pipelines.ring.state_records import StateKey
+from chimera_pipelines.settings import Settings
 
 
 @pytest.fixture
@@ -94,3 +98,62 @@ def test_verify_ends_with_a_summary(chimera, home, stored):
     lose(home, "HEAD_1")
     said = chimera("checkpoint", "verify").out.splitlines()[-1]
     assert said == "2 checkpoints: 0 good, 2 damaged but can be rebuilt, 0 beyond repair"
+
+
+@pytest.fixture
+def saved(home):
+    """A sealed checkpoint and a sealed state; their ids."""
+    services = Services(Settings(home=home))
+    sealing = Sealing(Cipher.AES_256, "HEAD_2", "d")
+    with services:
+        stored = services.ring.store(
+            b"sealed" * 99, document="d", kernel="a", media="text/plain", sealing=sealing
+        )
+        state = services.states.save(
+            StateKey("run", "b"), b"state" * 500, head="HEAD_2", document="d"
+        )
+    return stored.id, state.id
+
+
+def test_sealed_ones_and_states_are_shown(chimera, saved):
+    called = chimera("checkpoint", "verify", "--json")
+    assert called.code == 0
+    stored, state = called.json["checkpoints"]
+    assert [stored["id"], state["id"]] == list(saved)
+    assert (stored["encryption"], "state" in stored) == ("aes-256", False)
+    assert (state["state"]["head"], state["state"]["generation"]) == ("HEAD_2", 1)
+    assert "b (register 1 of HEAD_2)" in chimera("checkpoint", "ls").out
+
+
+def test_repair_needs_no_keys_and_restore_does(chimera, home, saved, tmp_path):
+    lose(home, "HEAD_1", "HEAD_3")
+    keys = home / "keys" / "private"
+    keys.rename(home / "elsewhere")
+    assert chimera("checkpoint", "verify").code == 1
+    called = chimera("checkpoint", "repair", "--json")
+    assert called.code == 0, called.err
+    assert all(one["ok"] for one in called.json["checkpoints"])
+    out = tmp_path / "out.bin"
+    for content in saved:
+        called = chimera("checkpoint", "restore", content, "-o", out, "--json")
+        assert called.json["error"]["code"] == "CHIM514"
+        assert not out.exists()
+    (home / "elsewhere").rename(keys)
+    for content, data in zip(saved, (b"sealed" * 99, b"state" * 500), strict=True):
+        assert chimera("checkpoint", "restore", content, "-o", out).code == 0
+        assert out.read_bytes() == data
+
+
+def test_repair_of_a_store_that_is_away_names_it(chimera, home, saved):
+    lose(home, "HEAD_4")
+    (home / "ring" / "HEAD_4").rmdir()
+    (home / "ring" / "HEAD_4").write_text("no folder")
+    called = chimera("checkpoint", "repair", "--json")
+    assert called.code == 2
+    assert called.json["error"]["code"] == "CHIM506"
+    assert "share store of HEAD_4" in called.json["error"]["message"]
+
+
+def test_repair_beyond_repair_is_9(chimera, home, saved):
+    lose(home, "HEAD_1", "HEAD_2", "HEAD_3")
+    assert chimera("checkpoint", "repair").code == 9

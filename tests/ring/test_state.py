@@ -68,6 +68,19 @@ def test_what_is_saved_is_sealed(states: StateStore, tmp_path: Path) -> None:
         assert FIRST[:32] not in path.read_bytes()
 
 
+def test_who_was_replaced_saves_nothing(states: StateStore, tmp_path: Path) -> None:
+    save(states, FIRST)
+    before = {path: path.read_bytes() for head in HEAD_IDS for path in files(tmp_path, head)}
+
+    def replaced() -> None:
+        raise CheckpointError("CHIM761", "there is a newer incarnation")
+
+    with pytest.raises(CheckpointError, match="newer incarnation"):
+        save(states, SECOND, guard=replaced)
+    assert {p: p.read_bytes() for head in HEAD_IDS for p in files(tmp_path, head)} == before
+    assert states.load(KEY) == FIRST
+
+
 def test_slots_are_overwritten_in_turn_and_do_not_grow(states: StateStore, tmp_path: Path) -> None:
     for n in range(1, 9):
         data = bytes([n]) * 5000
