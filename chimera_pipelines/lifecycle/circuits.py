@@ -7,11 +7,12 @@ on the head *and* its snapshot, saved as a state of the head.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from chimera_pipelines.digest import JSONValue
-from chimera_pipelines.errors import ChimeraError, KernelError, Where
+from chimera_pipelines.errors import CheckpointError, ChimeraError, KernelError, Where
 from chimera_pipelines.heads.protocol import Head
 from chimera_pipelines.lifecycle import calls
 from chimera_pipelines.lifecycle.functions import LanguagePhases, available
@@ -20,6 +21,7 @@ from chimera_pipelines.lifecycle.run import Run
 from chimera_pipelines.lifecycle.spec import KernelSpec
 from chimera_pipelines.phase import Phase
 
+_LOG = logging.getLogger(__name__)
 _ENCODE = "chimera_pipelines.quantum.write:encode_circuits"
 _PARSE_QASM = "chimera_pipelines.quantum.qasm:parse_qasm"
 
@@ -64,9 +66,17 @@ class Circuits:
     def measure(
         self, run: Run, kernel: KernelSpec, invocation: Invocation, payload: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Counts, probabilities or expectation values."""
+        """Counts, probabilities or expectation values.
+
+        A register that is gone with its head and too many of its shares is evolved again.
+        """
         head = run.head(invocation.head)
-        handle = run.register(kernel, head, payload["register"])
+        try:
+            handle = run.register(kernel, head, payload["register"])
+        except CheckpointError as error:
+            _LOG.warning("%s; '%s' is propagated again", error.message, kernel.name)
+            _, handle = self._evolved(run, kernel, invocation, payload, None)
+            run.keep_register(kernel.name, payload["register"], handle)
         return self._measured(run, kernel, invocation.seed, payload, head, handle)
 
     def one_pass(

@@ -14,7 +14,7 @@ from typing import Any
 
 from chimera_pipelines.contracts import schema
 from chimera_pipelines.digest import JSONValue, NotCanonicalError
-from chimera_pipelines.errors import KernelError, Where
+from chimera_pipelines.errors import CheckpointError, KernelError, Where
 from chimera_pipelines.lifecycle import registers
 from chimera_pipelines.lifecycle.inputs import Sources
 from chimera_pipelines.lifecycle.loop import Finished
@@ -160,9 +160,8 @@ def _check_output(kernel: KernelSpec, output: JSONValue, where: Where) -> None:
 
 
 def _checkpoint(run: Run, kernel: KernelSpec, text: bytes, register: str | None) -> dict[str, Any]:
-    named = {} if register is None else {"register": _register(run, kernel, register)}
     found = run.services.ring.store(
-        pack(text, named),
+        pack(text, _registers(run, kernel, register)),
         document=run.document.slug,
         kernel=kernel.name,
         media=MEDIA,
@@ -174,8 +173,16 @@ def _checkpoint(run: Run, kernel: KernelSpec, text: bytes, register: str | None)
     return {"id": found.id, "bytes": found.bytes, "shares": len(held), "heads": held}
 
 
-def _register(run: Run, kernel: KernelSpec, content: str) -> bytes:
-    return bytes(registers.load(run.services, run.document.slug, kernel.name, content))
+def _registers(run: Run, kernel: KernelSpec, content: str | None) -> dict[str, bytes]:
+    """The register to be kept beside the output; none when its head and its shares are lost."""
+    if content is None:
+        return {}
+    try:
+        data = registers.load(run.services, run.document.slug, kernel.name, content)
+    except CheckpointError as error:
+        _LOG.warning("%s; the checkpoint of '%s' has no register", error.message, kernel.name)
+        return {}
+    return {"register": bytes(data)}
 
 
 def _outcome(

@@ -23,7 +23,12 @@ _LOG = logging.getLogger(__name__)
 
 
 def save(services: Services, key: StateKey, data: bytes, sealing: Sealing) -> StateRef:
-    """Save a register's snapshot; `id` of the result is its content id."""
+    """Save a register's snapshot; `id` of the result is its content id.
+
+    Raises:
+        CheckpointError: fewer than three stores could take a share.
+        HeadUnavailableError: CHIM761, this process was replaced.
+    """
     return services.states.save(
         key,
         data,
@@ -31,6 +36,7 @@ def save(services: Services, key: StateKey, data: bytes, sealing: Sealing) -> St
         document=sealing.document,
         cipher=sealing.cipher,
         kem=sealing.kem,
+        guard=services.check_fence,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -165,6 +166,29 @@ def test_phases_resume_from_json_in_another_run_object(
     assert grants["tickets"] == 2
     for run in [*runs, whole]:
         run.close()
+
+
+def test_a_register_that_is_lost_with_its_stores_is_evolved_again(
+    compiled: Compiler, services: Services
+) -> None:
+    plan, run_id = compiled(LOOP.replace("LIMIT", "1").replace("RETURN", STEP)), new_run_id()
+
+    def fresh() -> Run:
+        run = open_run(plan, services, run_id=run_id, force=True)
+        run.begin()
+        return run
+
+    run = fresh()
+    calm = phases.run_kernel(run, run.kernels["k"], {})
+    run = fresh()
+    first = phases.embed(run, phases.deserialize(run, run.kernels["k"], {}))
+    third = phases.propagate(run, first)
+    run.close()
+    shutil.rmtree(services.settings.root / "ring")
+    run = fresh()
+    last = phases.feedback(run, phases.measure(run, third))
+    assert last.output_digest == calm.output_digest
+    run.close()
 
 
 QASM = """## Dependencies
