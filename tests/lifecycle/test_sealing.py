@@ -93,7 +93,7 @@ def test_nothing_of_an_encrypted_document_lies_in_the_open(
     assert first.output["mark"] == MARK
     assert in_the_open(home) == []
     blob = first.output["array"]["$blob"]  # type: ignore[index, call-overload]
-    assert b"\x00\x00\x00\x00\x00\x00\x1d\x40" * 4 in services.store.get(blob)
+    assert b"\x00\x00\x00\x00\x00\x00\x1d\x40" * 4 in services.store.get(str(blob))
     assert first.checkpoint is not None
     held = unpack(services.ring.rebuild(first.checkpoint["id"]))
     assert MARK.encode() in held.output

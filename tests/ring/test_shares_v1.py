@@ -7,6 +7,7 @@ import pytest
 
 from chimera_pipelines.digest import sha256
 from chimera_pipelines.ring.code import encode
+from chimera_pipelines.ring.reports import ShareStatus
 from chimera_pipelines.ring.ring import Ring
 from chimera_pipelines.ring.share_errors import ShareError
 from chimera_pipelines.ring.shares import check_share, read_share
@@ -66,7 +67,7 @@ def test_a_false_share_with_true_digests_is_located_by_the_code(ring: Ring, bad:
     forged = b"\x01" + bytes(encode(BLOB)[bad])[1:]
     path.write_bytes(share_file(header(bad, forged), forged))
     (report,) = ring.verify()
-    assert [share.status for share in report.shares].count("corrupt") == 1
+    assert [share.status for share in report.shares].count(ShareStatus.CORRUPT) == 1
     assert report.shares[bad].status == "corrupt"
     assert ring.rebuild(sha256(BLOB)) == BLOB
 

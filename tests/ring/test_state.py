@@ -58,7 +58,8 @@ def test_a_state_comes_back_from_any_two_stores(
     assert set(timing) == {"gather", "rebuild", "decrypt"}
     (report,) = states.verify()
     assert report.ok
-    assert report.as_json()["state"]["head"] == "HEAD_3"
+    assert report.state is not None
+    assert report.state.head == "HEAD_3"
 
 
 def test_what_is_saved_is_sealed(states: StateStore, tmp_path: Path) -> None:
