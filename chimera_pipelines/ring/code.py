@@ -11,13 +11,16 @@ and high bits, A and B are elements of GF(4), where w·(B0, B1) = (B1, B0^B1):
 Every two rows are independent, so the code is maximum distance separable. Encoding takes four XORs
 of a quarter, one a parity word: the lower bound for k = 2 (evidence/performance.md §11). Arrays are
 worked through in pieces that stay in the cache, so each byte comes from memory once.
+
+This module works on bytes with numpy; `tensor_code` on tensors, where they are. The equations
+(`parity`, `solve`) are written once, for any arrays that can be sliced and XORed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from chimera_pipelines.ring.durable import Bytes
 
@@ -27,17 +30,22 @@ if TYPE_CHECKING:
 
     Words: TypeAlias = npt.NDArray[np.uint64]
 
+Array: TypeAlias = Any
+"""Words of numpy or of torch, in one dimension."""
+Xor: TypeAlias = Callable[[Array, Array, Array], object]
+"""The XOR of two arrays, put into a third."""
+
 NEEDED = 2
 SHARES = 4
-_WORD = 8
+WORD = 8
 # Words of one quarter in one piece: 128 KiB, so the eight streams of a step fit a core's cache.
-_PIECE = 1 << 14
+PIECE = 1 << 14
 _PAIRS = tuple(combinations(range(SHARES), NEEDED))
 
 
 def share_length(length: int) -> int:
     """Bytes of each share of a message of `length` bytes; never 0."""
-    return 2 * _WORD * max(1, -(-length // (4 * _WORD)))
+    return 2 * WORD * max(1, -(-length // (4 * WORD)))
 
 
 def encode(data: Bytes) -> tuple[memoryview, memoryview, memoryview, memoryview]:
@@ -51,12 +59,7 @@ def encode(data: Bytes) -> tuple[memoryview, memoryview, memoryview, memoryview]
     size = share_length(len(view))
     a, b = _padded(view[:size], size), _padded(view[size:], size)
     p, q = np.empty_like(a), np.empty_like(b)
-    (a0, a1), (b0, b1), (p0, p1), (q0, q1) = (_halves(share) for share in (a, b, p, q))
-    for piece in _pieces(a0.size):
-        np.bitwise_xor(a0[piece], b0[piece], out=p0[piece])
-        np.bitwise_xor(a1[piece], b1[piece], out=p1[piece])
-        np.bitwise_xor(a0[piece], b1[piece], out=q0[piece])
-        np.bitwise_xor(p1[piece], b0[piece], out=q1[piece])
+    parity(_xor, a, b, p, q)
     return a.data.cast("B"), b.data.cast("B"), p.data.cast("B"), q.data.cast("B")
 
 
@@ -70,18 +73,32 @@ def rebuild(shares: Mapping[int, Bytes], length: int) -> memoryview:
     """
     import numpy as np
 
-    size = share_length(length)
     given = {index: memoryview(share).cast("B") for index, share in shares.items()}
-    wrong = [index for index, share in given.items() if len(share) != size]
-    if len(given) < NEEDED or not set(given) <= set(range(SHARES)) or wrong:
+    first, second = chosen({index: len(share) for index, share in given.items()}, length)
+    message = np.empty(2 * share_length(length) // WORD, dtype=np.uint64)
+    solve(_xor, first, second, _words(given[first]), _words(given[second]), message)
+    return message.data.cast("B")[:length].toreadonly()
+
+
+def chosen(sizes: Mapping[int, int], length: int) -> tuple[int, int]:
+    """The two shares to rebuild from.
+
+    Args:
+        sizes: bytes of the shares that there are, by number.
+        length: bytes of the message.
+
+    Raises:
+        ValueError: as `rebuild`.
+    """
+    size = share_length(length)
+    wrong = any(found != size for found in sizes.values())
+    if len(sizes) < NEEDED or not set(sizes) <= set(range(SHARES)) or wrong:
         raise ValueError(
-            f"shares {sorted(given)} with sizes {[len(s) for s in given.values()]}; "
+            f"shares {sorted(sizes)} with sizes {list(sizes.values())}; "
             f"needed: two of 0 to 3 with {size} bytes"
         )
-    first, second = sorted(given)[:NEEDED]
-    message = np.empty(2 * size // _WORD, dtype=np.uint64)
-    _solve(first, second, _words(given[first]), _words(given[second]), message)
-    return message.data.cast("B")[:length].toreadonly()
+    first, second = sorted(sizes)[:NEEDED]
+    return first, second
 
 
 def locate(shares: Mapping[int, Bytes], length: int) -> frozenset[int]:
@@ -114,28 +131,37 @@ def _agree(
     return all(made[index] == memoryview(shares[index]).cast("B") for index in trusted)
 
 
-def _solve(first: int, second: int, s: Words, t: Words, message: Words) -> None:
-    """Shares `first` < `second` into the message, [4 quarters]."""
-    a, b = _halves(message)
-    quarters = [half for array in (s, t, a, b) for half in _halves(array)]
-    for piece in _pieces(quarters[0].size):
-        _solve_piece(first, second, *(quarter[piece] for quarter in quarters))
+def parity(xor: Xor, a: Array, b: Array, p: Array, q: Array, piece: int = PIECE) -> None:
+    """Shares 2 and 3 from shares 0 and 1, all of an even number of words."""
+    for a0, a1, b0, b1, p0, p1, q0, q1 in _quarters((a, b, p, q), piece):
+        xor(a0, b0, p0)
+        xor(a1, b1, p1)
+        xor(a0, b1, q0)
+        xor(p1, b0, q1)
 
 
-def _solve_piece(
+def solve(
+    xor: Xor, first: int, second: int, s: Array, t: Array, message: Array, piece: int = PIECE
+) -> None:
+    """The message from shares `first` < `second`."""
+    half = message.shape[0] // 2
+    for quarters in _quarters((s, t, message[:half], message[half:]), piece):
+        _solve(xor, first, second, *quarters)
+
+
+def _solve(
+    xor: Xor,
     first: int,
     second: int,
-    s0: Words,
-    s1: Words,
-    t0: Words,
-    t1: Words,
-    a0: Words,
-    a1: Words,
-    b0: Words,
-    b1: Words,
+    s0: Array,
+    s1: Array,
+    t0: Array,
+    t1: Array,
+    a0: Array,
+    a1: Array,
+    b0: Array,
+    b1: Array,
 ) -> None:
-    from numpy import bitwise_xor as xor
-
     if first == 0:
         a0[:], a1[:] = s0, s1
     elif first == 1:
@@ -144,24 +170,38 @@ def _solve_piece(
         case 0, 1:
             b0[:], b1[:] = t0, t1
         case 0, 2:
-            xor(s0, t0, out=b0)
-            xor(s1, t1, out=b1)
+            xor(s0, t0, b0)
+            xor(s1, t1, b1)
         case 1, 2:
-            xor(s0, t0, out=a0)
-            xor(s1, t1, out=a1)
+            xor(s0, t0, a0)
+            xor(s1, t1, a1)
         case 0, 3:  # s + t = w·B = (B1, B0^B1)
-            xor(s0, t0, out=b1)
-            xor(s1, t1, out=b0)
-            xor(b0, b1, out=b0)
+            xor(s0, t0, b1)
+            xor(s1, t1, b0)
+            xor(b0, b1, b0)
         case 1, 3:  # A = t + w·B
-            xor(t0, s1, out=a0)
-            xor(t1, s0, out=a1)
-            xor(a1, s1, out=a1)
+            xor(t0, s1, a0)
+            xor(t1, s0, a1)
+            xor(a1, s1, a1)
         case 2, 3:
-            xor(s1, t1, out=b0)
-            xor(s0, b0, out=a0)
-            xor(t0, a0, out=b1)
-            xor(s1, b1, out=a1)
+            xor(s1, t1, b0)
+            xor(s0, b0, a0)
+            xor(t0, a0, b1)
+            xor(s1, b1, a1)
+
+
+def _quarters(arrays: Sequence[Array], piece: int) -> Iterator[list[Array]]:
+    """Both halves of each array, piece by piece."""
+    half = arrays[0].shape[0] // 2
+    halves = [part for array in arrays for part in (array[:half], array[half:])]
+    for start in range(0, half, piece):
+        yield [part[start : start + piece] for part in halves]
+
+
+def _xor(first: Words, second: Words, out: Words) -> None:
+    import numpy as np
+
+    np.bitwise_xor(first, second, out=out)
 
 
 def _words(share: memoryview) -> Words:
@@ -175,16 +215,6 @@ def _padded(part: memoryview, size: int) -> Words:
 
     if len(part) == size:
         return _words(part)
-    padded = np.zeros(size // _WORD, dtype=np.uint64)
+    padded = np.zeros(size // WORD, dtype=np.uint64)
     padded.view(np.uint8)[: len(part)] = np.frombuffer(part, dtype=np.uint8)
     return padded
-
-
-def _halves(words: Words) -> tuple[Words, Words]:
-    half = words.size // 2
-    return words[:half], words[half:]
-
-
-def _pieces(words: int) -> Iterator[slice]:
-    for start in range(0, words, _PIECE):
-        yield slice(start, min(start + _PIECE, words))
