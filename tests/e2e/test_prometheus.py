@@ -188,3 +188,33 @@ def test_a_run_is_seen_by_prometheus(
     subprocess.run(
         [str(PROMTOOL), "check", "metrics"], input=fetch(served)[1], text=True, check=True
     )
+
+
+def test_warm_heads_are_seen_while_they_are_up(
+    tmp_path: Path,
+    environment: dict[str, str],
+    served: str,
+    ask: Callable[[str], dict[str, float]],
+) -> None:
+    def chimera(*arguments: str) -> None:
+        subprocess.run(
+            [*CHIMERA, *arguments, "--quiet"],
+            env=environment,
+            cwd=tmp_path,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+
+    shutil.copy(BELL, tmp_path)
+    all_heads = [f"head=HEAD_{n}" for n in range(1, 5)]
+    chimera("heads", "up")
+    try:
+        chimera("run", BELL.name)
+        wait("heads", lambda: ask("chimera_head_up") == dict.fromkeys(all_heads, 1.0))
+        assert set(ask("chimera_head_busy")) == set(all_heads)
+        assert ask("chimera_head_queue_length") == {"kind=ai": 0.0, "kind=quantum": 0.0}
+        waits = wait("lease", lambda: ask("chimera_head_lease_wait_seconds_count"))
+        assert waits == {"kind=ai": 1.0, "kind=quantum": 1.0}
+    finally:
+        chimera("heads", "down")
+    wait("their end", lambda: ask("chimera_head_up") == dict.fromkeys(all_heads, 0.0))
