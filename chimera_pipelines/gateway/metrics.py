@@ -28,7 +28,7 @@ from chimera_pipelines.settings import HEAD_IDS
 _KINDS = ("ai", "quantum")
 _OUTCOMES = ("failed", "ok", "reused")
 _FROM_START: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "checkpoint_shares_repaired": (("regenerate",), ("repair",)),
+    "checkpoint_shares_repaired": (("repair",),),
     "ledger_mismatches": ((),),
     "ticket_verifications": (("failed",), ("ok",)),
 }
@@ -165,7 +165,7 @@ def _add(family: HistogramMetricFamily, labels: Sequence[str], found: Distributi
 def _checkpoint_bytes(counts: Counts) -> Metric:
     family = CounterMetricFamily(
         "chimera_checkpoint_bytes",
-        "Bytes of checkpoints that were stored, rebuilt or repaired, before coding.",
+        "Bytes of checkpoints that were stored or rebuilt, before coding.",
         labels=("operation",),
     )
     found = {("store",): counts.stored_bytes, **counts.tallies.get("checkpoint_bytes", {})}

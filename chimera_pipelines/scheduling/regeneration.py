@@ -19,6 +19,7 @@ from chimera_pipelines.ledger.evidence import REGENERATION, START, HeadEvent
 from chimera_pipelines.ledger.ledger import Ledger
 from chimera_pipelines.lifecycle.replay import replay
 from chimera_pipelines.lifecycle.services import Services
+from chimera_pipelines.lifecycle.tallying import tally
 from chimera_pipelines.ring.state import StateStore
 from chimera_pipelines.ring.state_records import StateRef
 from chimera_pipelines.settings import Settings
@@ -73,6 +74,8 @@ class Regeneration:
             recompute=recompute,
         )
         watch.note(tickets=found.verified, recomputed=found.recomputed)
+        tally(services.ledger, "ticket_verifications", found.verified, result="ok")
+        tally(services.ledger, "ticket_verifications", len(found.problems), result="failed")
         if found.error is not None:
             raise found.error
 

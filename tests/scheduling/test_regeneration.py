@@ -13,6 +13,7 @@ from chimera_pipelines.errors import HeadUnavailableError
 from chimera_pipelines.heads.local import LocalHead
 from chimera_pipelines.heads.performer import HeadContext, Predecessor
 from chimera_pipelines.heads.timeline import Stage, Stopwatch, Timeline
+from chimera_pipelines.ledger.counts import Counting
 from chimera_pipelines.ledger.ledger import Ledger, RunRow
 from chimera_pipelines.lifecycle.services import Services
 from chimera_pipelines.quantum.record import circuits_from_json
@@ -156,6 +157,9 @@ def test_a_ticket_that_was_touched_stops_the_head(
         Regeneration(context).regenerate(watch_of(context))
     assert caught.value.code == "CHIM740"
     assert "MAML802" in caught.value.message
+    counting = Counting(services.settings.ledger)
+    assert counting.now().tallies == {"ticket_verifications": {("failed",): 1}}
+    counting.close()
 
 
 def test_timelines_are_rows_of_the_ledger(home: Path) -> None:
