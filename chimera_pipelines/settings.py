@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     ledger_url: str | None = Field(
         default=None, description="SQLAlchemy URL; default SQLite in home"
     )
+    dagster_url: str | None = Field(
+        default=None, description="PostgreSQL URL of Dagster's storage; default SQLite"
+    )
     grant_hours: float = Field(default=24.0, gt=0, le=24, description="validity of a grant")
     memory_bytes: int = Field(
         default=4 * 1024**3, gt=0, description="memory of one sandbox session"

@@ -16,7 +16,12 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
     UnresolvedAssetJobDefinition as AssetJob,
 )
 from dagster._core.errors import DagsterExecutionInterruptedError
-from dagster._core.events import EngineEventData
+from dagster._core.events import (
+    ASSET_CHECK_EVENTS,
+    ASSET_EVENTS,
+    EVENT_TYPE_TO_PIPELINE_RUN_STATUS,
+    EngineEventData,
+)
 from dagster._core.execution.api import create_execution_plan, execute_plan_iterator
 from dagster._core.execution.compute_logs import redirect_to_file
 from dagster._core.execution.context.system import PlanOrchestrationContext
@@ -38,12 +43,20 @@ from dagster._core.launcher.base import (
     RunLauncher,
     WorkerStatus,
 )
+from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.compute_log_manager import CapturedLogContext, ComputeIOType
-from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import (
+    INDEX_SHARD_NAME,
+    SqliteEventLogStorage,
+)
+from dagster._core.storage.legacy_storage import CompositeStorage
 from dagster._core.storage.local_compute_log_manager import (
     IO_TYPE_EXTENSION,
     LocalComputeLogManager,
 )
+from dagster._core.storage.runs import SqliteRunStorage
+from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._core.storage.tags import GLOBAL_CONCURRENCY_TAG
 from dagster._core.system_config.objects import ResolvedRunConfig
 from dagster._grpc.types import ExecuteRunArgs, ExecuteStepArgs, ResumeRunArgs
@@ -61,15 +74,19 @@ from dagster_shared.error import SerializableErrorInfo
 __all__ = [
     "DAGSTER_STORAGES",
     "GLOBAL_CONCURRENCY_TAG",
+    "INDEX_SHARD_NAME",
     "IO_TYPE_EXTENSION",
+    "MIRRORED_EVENTS",
     "AssetJob",
     "CapturedLogContext",
     "CheckRunHealthResult",
     "CheckStepHealthResult",
+    "CompositeStorage",
     "ComputeIOType",
     "ConfigurableClass",
     "ConfigurableClassData",
     "DagsterExecutionInterruptedError",
+    "DagsterStorage",
     "EngineEventData",
     "ExecuteRunArgs",
     "ExecuteStepArgs",
@@ -85,7 +102,10 @@ __all__ = [
     "RetryMode",
     "RunLauncher",
     "SerializableErrorInfo",
+    "SqlEventLogStorageTable",
     "SqliteEventLogStorage",
+    "SqliteRunStorage",
+    "SqliteScheduleStorage",
     "StepDelegatingExecutor",
     "StepFailureData",
     "StepHandler",
@@ -100,6 +120,7 @@ __all__ = [
     "deserialize_value",
     "execute_plan_iterator",
     "get_retries_config",
+    "hold_connections",
     "keep_connections",
     "recon_job_from_origin",
     "redirect_to_file",
@@ -109,6 +130,11 @@ __all__ = [
     "shape_problems",
 ]
 
+
+MIRRORED_EVENTS = frozenset(
+    {*ASSET_EVENTS, *ASSET_CHECK_EVENTS, *EVENT_TYPE_TO_PIPELINE_RUN_STATUS}
+)
+"""Types of events that the SQLite log also writes into the index of all runs."""
 
 DAGSTER_STORAGES = (
     "dagster._cli.api",
@@ -133,7 +159,13 @@ def keep_connections(instance: Any) -> None:
     Dagster's PostgreSQL storages connect anew for every statement, except in the webserver, and
     this is the webserver's own switch.
     """
-    instance.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=20)
+    hold_connections(instance)
+
+
+def hold_connections(*storages: Any) -> None:
+    """As `keep_connections`, for storages that belong to no instance yet."""
+    for storage in storages:
+        storage.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=20)
 
 
 def run_worker_body(arguments: ExecuteRunArgs | ResumeRunArgs) -> None:
@@ -194,6 +226,14 @@ def _storage_shapes() -> _Shapes:
         (SqliteEventLogStorage._initdb, ("engine",)),  # noqa: SLF001
         (SqliteEventLogStorage.conn_string_for_shard, ("shard_name",)),
         (SqliteEventLogStorage.store_event, ("event",)),
+        (SqliteEventLogStorage.path_for_shard, ("run_id",)),
+        (SqliteEventLogStorage._event_to_row, ("event",)),  # noqa: SLF001
+        (
+            CompositeStorage.__init__,
+            ("run_storage", "event_log_storage", "schedule_storage", "inst_data"),
+        ),
+        (SqliteRunStorage.from_local, ("base_dir",)),
+        (SqliteScheduleStorage.from_local, ("base_dir",)),
         (LocalComputeLogManager.__init__, ("base_dir", "polling_timeout", "inst_data")),
         (LocalComputeLogManager.capture_logs, ("log_key",)),
         (LocalComputeLogManager.get_captured_local_path, ("log_key", "extension")),
