@@ -13,7 +13,7 @@ place with other bytes, a bad signature or a broken chain does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -98,7 +98,7 @@ class Replay:
 def replay(
     head: str,
     ledger: Tickets,
-    keys: KeyRing,
+    keys: Callable[[], KeyRing],
     home: Path,
     *,
     count: int = TICKETS,
@@ -109,7 +109,7 @@ def replay(
     Args:
         head: HEAD_1 … HEAD_4.
         ledger: names the tickets and where their documents lie.
-        keys: whom to trust.
+        keys: whom to trust; asked for when there are tickets.
         home: `CHIMERA_HOME`, for sidecars.
         count: how many tickets.
         recompute: runs kernels again; None: signatures and chain are enough.
@@ -123,7 +123,7 @@ def replay(
         if path is None or not Path(path).exists():
             found = _sum(found, Replay(head, absent=len(rows)))
             continue
-        found = _sum(found, _document(head, Path(path), rows, keys, home, recompute))
+        found = _sum(found, _document(head, Path(path), rows, keys(), home, recompute))
     return found
 
 

@@ -17,12 +17,13 @@ from chimera_pipelines.heads.regeneration import Saved, bring_back
 from chimera_pipelines.heads.timeline import Stage, Stopwatch, Timeline
 from chimera_pipelines.ledger.evidence import REGENERATION, START, HeadEvent
 from chimera_pipelines.ledger.ledger import Ledger
-from chimera_pipelines.lifecycle.replay import replay
+from chimera_pipelines.lifecycle.replay import Replay, replay
 from chimera_pipelines.lifecycle.services import Services
 from chimera_pipelines.lifecycle.tallying import tally
 from chimera_pipelines.ring.state import StateStore
 from chimera_pipelines.ring.state_records import StateRef
-from chimera_pipelines.settings import Settings
+from chimera_pipelines.settings import settings
+from chimera_pipelines.tickets import providers
 
 PERFORMERS: Mapping[str, str] = {
     "regeneration": "chimera_pipelines.scheduling.regeneration:Regeneration"
@@ -32,12 +33,28 @@ PERFORMERS: Mapping[str, str] = {
 REGISTER = "register"
 
 
+def before_fork() -> None:
+    """Read the settings, and let the libraries of the ledger and of signatures load their parts.
+
+    A new process then spends its time on what it has to verify.
+    """
+    settings()
+    ledger = Ledger("sqlite://")
+    try:
+        ledger.last_tickets("HEAD_1", 1)
+    finally:
+        ledger.close()
+    algorithm = providers.DEFAULT_ALGORITHM
+    providers.verify(algorithm, providers.public_key(algorithm, bytes(32)), b"", bytes(3309))
+
+
 class Regeneration:
     """See `heads.regeneration.Regenerator`."""
 
     def __init__(self, here: HeadContext) -> None:
         self._here = here
-        self._settings = Settings()
+        self._services = Services(settings(), here=here)
+        self._replayed = Replay(here.id)
 
     def regenerate(self, watch: Stopwatch) -> None:
         """Bring back registers and verify the last tickets.
@@ -45,37 +62,35 @@ class Regeneration:
         Raises:
             HeadUnavailableError: CHIM740, a ticket does not verify.
         """
-        with Services(self._settings, here=self._here) as services:
-            if self._here.kind == "quantum":
-                bring_back(self._here.head, RunningStates(services, self._here.id), watch)
-            with watch.stage(Stage.VERIFY):
-                self._verify(services, watch)
+        if self._here.kind == "quantum":
+            bring_back(self._here.head, RunningStates(self._services, self._here.id), watch)
+        with watch.stage(Stage.VERIFY):
+            self._verify(watch)
 
     def record(self, timeline: Timeline) -> None:
         """Keep the timeline in the ledger."""
-        ledger = Ledger(self._settings.ledger)
-        try:
-            ledger.record_head_event(event_of(timeline, self._here.agent))
-        finally:
-            ledger.close()
+        ledger, found = self._services.ledger, self._replayed
+        ledger.record_head_event(event_of(timeline, self._here.agent))
+        tally(ledger, "ticket_verifications", found.verified, result="ok")
+        tally(ledger, "ticket_verifications", len(found.problems), result="failed")
+        self._services.close()
 
-    def _verify(self, services: Services, watch: Stopwatch) -> None:
-        before = self._here.before
+    def _verify(self, watch: Stopwatch) -> None:
+        services, before = self._services, self._here.before
         recompute = None
-        if self._settings.recompute or (before is not None and before.recompute):
+        if services.settings.recompute or (before is not None and before.recompute):
             from chimera_pipelines.scheduling.recompute import KernelAgain
 
             recompute = KernelAgain(services)
         found = replay(
             self._here.id,
             services.ledger,
-            services.keys.ring(),
-            self._settings.root,
+            services.keys.ring,
+            services.settings.root,
             recompute=recompute,
         )
+        self._replayed = found
         watch.note(tickets=found.verified, recomputed=found.recomputed)
-        tally(services.ledger, "ticket_verifications", found.verified, result="ok")
-        tally(services.ledger, "ticket_verifications", len(found.problems), result="failed")
         if found.error is not None:
             raise found.error
 

@@ -70,7 +70,7 @@ class Place:
         return replay(
             "HEAD_1",
             self.ledger,
-            self.keys.ring(),
+            self.keys.ring,
             self.home,
             count=count,
             recompute=recompute,  # type: ignore[arg-type]
@@ -203,7 +203,7 @@ def test_a_key_that_is_no_longer_trusted_is_found(place: Place) -> None:
     ring = place.keys.ring()
     mine = "head://local/default/HEAD_1"
     kept = type(ring).of(key for key in ring if key.holder != mine)
-    found = replay("HEAD_1", place.ledger, kept, place.home)
+    found = replay("HEAD_1", place.ledger, lambda: kept, place.home)
     assert [problem.code for problem in found.problems] == ["MAML805"]
 
 

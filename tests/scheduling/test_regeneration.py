@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -21,8 +22,8 @@ from chimera_pipelines.quantum.write import encode_circuits
 from chimera_pipelines.ring.state_records import StateKey
 from chimera_pipelines.runner import run_plan
 from chimera_pipelines.scheduling.plan import Plan
-from chimera_pipelines.scheduling.regeneration import Regeneration, event_of
-from chimera_pipelines.settings import Settings
+from chimera_pipelines.scheduling.regeneration import Regeneration, before_fork, event_of
+from chimera_pipelines.settings import Settings, settings
 from chimera_pipelines.timestamps import timestamp
 from tests.quantum.circuits import ghz
 
@@ -33,7 +34,9 @@ DIED = Predecessor(1, "killed by SIGKILL", 9, 0.03, 0.002, time.monotonic())
 @pytest.fixture(autouse=True)
 def environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("CHIMERA_HOME", str(home))
-    return None
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
 
 
 def here(before: Predecessor | None = DIED, head_id: str = "HEAD_1") -> HeadContext:
@@ -139,6 +142,7 @@ def test_the_setting_has_kernels_run_again_too(
 ) -> None:
     _, head = signed(services, compiled)
     monkeypatch.setenv("CHIMERA_RECOMPUTE", "true")
+    settings.cache_clear()
     context = here(head_id=head)
     watch = watch_of(context)
     Regeneration(context).regenerate(watch)
@@ -153,8 +157,10 @@ def test_a_ticket_that_was_touched_stops_the_head(
     text = path.read_text("utf-8")
     path.write_text(text.replace("cuda_ns=-", "cuda_ns=7"), "utf-8")
     context = here(head_id=head)
+    door, watch = Regeneration(context), watch_of(context)
     with pytest.raises(HeadUnavailableError) as caught:
-        Regeneration(context).regenerate(watch_of(context))
+        door.regenerate(watch)
+    door.record(watch.timeline)
     assert caught.value.code == "CHIM740"
     assert "MAML802" in caught.value.message
     counting = Counting(services.settings.ledger)
@@ -164,11 +170,12 @@ def test_a_ticket_that_was_touched_stops_the_head(
 
 def test_timelines_are_rows_of_the_ledger(home: Path) -> None:
     home.mkdir(exist_ok=True)
-    context = here()
-    door = Regeneration(context)
-    door.record(Timeline("HEAD_1", None, 1, "started"))
-    door.record(Timeline("HEAD_1", 1, 2, "killed by SIGKILL", {Stage.DETECT: 0.1}))
-    door.record(Timeline("HEAD_1", 2, 3, "restart: asked for", {Stage.DETECT: 0.1}))
+    for timeline in (
+        Timeline("HEAD_1", None, 1, "started"),
+        Timeline("HEAD_1", 1, 2, "killed by SIGKILL", {Stage.DETECT: 0.1}),
+        Timeline("HEAD_1", 2, 3, "restart: asked for", {Stage.DETECT: 0.1}),
+    ):
+        Regeneration(here()).record(timeline)
     ledger = Ledger(Settings(home=home).ledger)
     try:
         restart, regeneration, start = ledger.head_events("HEAD_1")
@@ -188,3 +195,24 @@ def test_timelines_are_rows_of_the_ledger(home: Path) -> None:
 def test_a_problem_is_in_the_row(home: Path) -> None:
     timeline = Timeline("HEAD_1", 1, 2, "x", problem={"code": "CHIM740", "message": "no"})
     assert event_of(timeline, "agent").detail["problem"] == {"code": "CHIM740", "message": "no"}
+
+
+def test_what_is_made_ready_before_the_fork_leaves_nothing_behind(home: Path) -> None:
+    before = threading.active_count()
+    before_fork()
+    assert threading.active_count() == before
+    assert not home.exists()
+
+
+def test_a_timeline_is_recorded_from_another_thread_than_it_was_measured_in(
+    services: Services, home: Path
+) -> None:
+    context = here()
+    door = Regeneration(context)
+    watch = watch_of(context)
+    door.regenerate(watch)
+    writer = threading.Thread(target=door.record, args=(watch.timeline,))
+    writer.start()
+    writer.join()
+    (event,) = services.ledger.head_events("HEAD_1")
+    assert event.detail["new"] == 2
