@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from chimera_pipelines.heads.timeline import Timeline
 from chimera_pipelines.lifecycle.records import Outcome, PhaseRecord
 from chimera_pipelines.scheduling.plan import Plan
 
@@ -94,6 +95,20 @@ def checkpoint_metadata(outcome: Outcome) -> dict[str, Any]:
         "checkpoint/bytes": int(checkpoint["bytes"]),
         "checkpoint/shares": int(checkpoint["shares"]),
         "checkpoint/where": ", ".join(checkpoint["heads"]),
+    }
+
+
+def timeline_metadata(timeline: Timeline) -> dict[str, Any]:
+    """Of a head that came back: the seconds of each stage, and a picture of them."""
+    from chimera_pipelines.plotting import timeline_markdown
+
+    return {
+        "head": timeline.head,
+        "incarnation": timeline.new,
+        "reason": timeline.reason,
+        "seconds": timeline.seconds,
+        **{f"seconds/{stage}": seconds for stage, seconds in timeline.stages.items()},
+        "timeline": dg.MetadataValue.md(timeline_markdown(timeline)),
     }
 
 

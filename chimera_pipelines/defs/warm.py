@@ -9,7 +9,10 @@ from types import MappingProxyType
 from chimera_pipelines.defs._dagster_internals import DAGSTER_STORAGES
 
 PERFORMERS = MappingProxyType(
-    {"dagster": "chimera_pipelines.defs.executor.performer:DagsterPerformer"}
+    {
+        "dagster": "chimera_pipelines.defs.executor.performer:DagsterPerformer",
+        "regeneration": "chimera_pipelines.scheduling.regeneration:Regeneration",
+    }
 )
 """Performers that steps of a Dagster run need, as `chimera_pipelines.heads.fleet` takes them."""
 

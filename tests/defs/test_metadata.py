@@ -3,7 +3,8 @@ from dataclasses import replace
 
 import dagster as dg
 
-from chimera_pipelines.defs.metadata import outcome_metadata
+from chimera_pipelines.defs.metadata import outcome_metadata, timeline_metadata
+from chimera_pipelines.heads.timeline import Stage, Timeline
 from chimera_pipelines.lifecycle.records import Outcome
 from chimera_pipelines.scheduling.plan import load_plan
 
@@ -67,3 +68,14 @@ def test_pictures_are_png_in_markdown(write, chain):
 def test_a_missing_cuda_time_is_left_out(write, chain):
     assert "cuda_ns" not in _shown(write, chain)
     assert _shown(write, chain, replace(OUTCOME, cuda_ns=12))["cuda_ns"] == 12
+
+
+def test_a_regeneration_shows_its_stages_and_a_picture_in_its_place():
+    timeline = Timeline(
+        "HEAD_1", 1, 2, "killed by SIGKILL", {Stage.DETECT: 0.03, Stage.RESUME: 0.01}
+    )
+    shown = timeline_metadata(timeline)
+    assert shown["seconds"] == 0.04
+    assert (shown["seconds/detect"], shown["seconds/resume"]) == (0.03, 0.01)
+    assert isinstance(shown["timeline"], dg.MarkdownMetadataValue)
+    assert len(shown["timeline"].md_str) < 1000
