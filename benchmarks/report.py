@@ -76,17 +76,18 @@ def seconds_of(times: int, work: Callable[[], object]) -> list[float]:
 
 
 def publish(
-    name: str, rows: Sequence[Row], *, packages: Sequence[str] = (), note: str = ""
+    name: str,
+    rows: Sequence[Row],
+    *,
+    packages: Sequence[str] = (),
+    note: str = "",
+    quiet: bool = False,
 ) -> None:
-    """Prints the table to stderr and the JSON object to stdout."""
+    """Prints the table to stderr, unless `quiet`, and the JSON object to stdout."""
     about = machine(packages)
-    print(
-        f"{name} on {about['cpu']}, {about['cores']} cores, load {about['load_1min']}",
-        file=sys.stderr,
-    )
-    print(table(rows), file=sys.stderr)
-    if note:
-        print(note, file=sys.stderr)
+    if not quiet:
+        heading = f"{name} on {about['cpu']}, {about['cores']} cores, load {about['load_1min']}"
+        print("\n".join(filter(None, (heading, table(rows), note))), file=sys.stderr)
     result = {"schema": "chimera.benchmark/1", "benchmark": name, "machine": about, "rows": rows}
     print(json.dumps(result | ({"note": note} if note else {})))
 

@@ -38,8 +38,9 @@ Xor: TypeAlias = Callable[[Array, Array, Array], object]
 NEEDED = 2
 SHARES = 4
 WORD = 8
-# Words of one quarter in one piece: 128 KiB, so the eight streams of a step fit a core's cache.
-PIECE = 1 << 14
+# Words of one quarter in one piece: 1 MiB, so that the eight streams of a step fit the cache that
+# cores share. In smaller ones numpy's calls cost more than is saved.
+PIECE = 1 << 17
 _PAIRS = tuple(combinations(range(SHARES), NEEDED))
 
 

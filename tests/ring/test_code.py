@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chimera_pipelines.ring.code import SHARES, encode, locate, rebuild, share_length
+from chimera_pipelines.ring.code import PIECE, SHARES, encode, locate, rebuild, share_length
+from chimera_pipelines.ring.durable import Bytes
 
 MESSAGES = st.binary(max_size=300)
 
@@ -25,7 +26,7 @@ def test_any_two_of_four_rebuild(message: bytes) -> None:
         assert rebuild({i: shares[i] for i in pair}, len(message)) == message
 
 
-@pytest.mark.parametrize("size", [0, 1, 31, 32, 33, 4 * (1 << 17) - 1, 4 * (1 << 17) + 40, 1 << 20])
+@pytest.mark.parametrize("size", [0, 1, 31, 32, 33, 32 * PIECE - 1, 32 * PIECE + 40, 1 << 20])
 def test_sizes_around_the_pieces(size: int) -> None:
     message = bytes(i * 31 % 251 for i in range(4096)) * (size // 4096 + 1)
     message = message[:size]
@@ -66,7 +67,13 @@ def test_two_wrong_shares_leave_all_suspect() -> None:
 
 def test_what_cannot_be_rebuilt_is_refused_with_the_sizes() -> None:
     shares = encode(b"x" * 64)
-    for given_shares in ({}, {1: shares[1]}, {0: shares[0], 4: shares[1]}, {0: b"", 1: shares[1]}):
+    wrong: list[dict[int, Bytes]] = [
+        {},
+        {1: shares[1]},
+        {0: shares[0], 4: shares[1]},
+        {0: b"", 1: shares[1]},
+    ]
+    for given_shares in wrong:
         with pytest.raises(ValueError, match="needed: two of 0 to 3 with 32 bytes"):
             rebuild(given_shares, 64)
     with pytest.raises(ValueError, match="all 4 are needed"):

@@ -1,4 +1,4 @@
-"""The Triton kernels by Triton's interpreter on this CPU; `benchmarks.erasure` has them on a GPU."""
+"""The Triton kernels in Triton's interpreter; `benchmarks.erasure` runs them on a GPU."""
 
 from __future__ import annotations
 

@@ -3,13 +3,12 @@ from __future__ import annotations
 from itertools import combinations
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chimera_pipelines.ring.code import SHARES, encode, rebuild
+from chimera_pipelines.ring.code import PIECE, SHARES, encode, rebuild
 from chimera_pipelines.ring.tensor_code import encode_tensor, rebuild_tensor
-
-torch = pytest.importorskip("torch")
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
@@ -38,7 +37,7 @@ def test_tensors_and_bytes_give_the_same_shares(device: str, data: bytes) -> Non
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("size", [4 * (1 << 17) - 8, 4 * (1 << 17) + 40, 1 << 20])
+@pytest.mark.parametrize("size", [32 * PIECE - 8, 32 * PIECE + 40, 1 << 20])
 def test_sizes_around_the_pieces(device: str, size: int) -> None:
     words = torch.arange(size // 8, dtype=torch.int64, device=device) * 0x9E3779B97F4A7C1
     shares = encode_tensor(words)
