@@ -8,6 +8,7 @@ Run it for a new version of a format only; files of older versions must stay rea
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
 from base64 import b64encode
 from pathlib import Path
@@ -35,7 +36,7 @@ def main() -> None:
         b64encode(share_file(_header(index, bytes(data)), data)).decode()
         for index, data in enumerate(encode(PLAIN))
     ]
-    print(
+    sys.stdout.write(
         json.dumps(
             {
                 "plain": b64encode(PLAIN).decode(),
@@ -45,6 +46,7 @@ def main() -> None:
             },
             indent=1,
         )
+        + "\n"
     )
 
 
