@@ -167,8 +167,7 @@ def _checkpoint(run: Run, kernel: KernelSpec, text: bytes, register: str | None)
         media=MEDIA,
         sealing=run.sealing(kernel),
     )
-    for head, why in found.lacking.items():
-        _LOG.warning("checkpoint of %s has no share with %s: %s", kernel.name, head, why)
+    registers.record_lacking(run.services, found.lacking, f"checkpoint of {kernel.name}")
     held = list(found.shares)
     return {"id": found.id, "bytes": found.bytes, "shares": len(held), "heads": held}
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 
-from chimera_pipelines.digest import sha256
-from chimera_pipelines.errors import CheckpointError, ChimeraError
+from chimera_pipelines.digest import JSONValue, sha256
+from chimera_pipelines.errors import CheckpointError, ChimeraError, SettingsError
+from chimera_pipelines.ledger.evidence import HeadEvent
 from chimera_pipelines.lifecycle.run_id import ulid
 from chimera_pipelines.lifecycle.services import Services
 from chimera_pipelines.ring.checkpoint import unpack
@@ -18,6 +20,7 @@ from chimera_pipelines.ring.seal import Sealing
 from chimera_pipelines.ring.state_records import StateKey, StateRef
 
 NOT_SAVED = "CHIM515"
+SHARE_LACKING = "share"  # `HeadEvent.event`: a store could not take one
 KEPT_MS = 7 * 24 * 3600 * 1000
 _LOG = logging.getLogger(__name__)
 
@@ -29,7 +32,7 @@ def save(services: Services, key: StateKey, data: bytes, sealing: Sealing) -> St
         CheckpointError: fewer than three stores could take a share.
         HeadUnavailableError: CHIM761, this process was replaced.
     """
-    return services.states.save(
+    saved = services.states.save(
         key,
         data,
         head=sealing.head,
@@ -38,6 +41,22 @@ def save(services: Services, key: StateKey, data: bytes, sealing: Sealing) -> St
         kem=sealing.kem,
         guard=services.check_fence,
     )
+    record_lacking(services, saved.lacking, f"state of {key.kernel}")
+    return saved
+
+
+def record_lacking(services: Services, lacking: Mapping[str, str], what: str) -> None:
+    """Record in the ledger which stores could not take their share: `chimera heads history`."""
+    incarnation = 0 if services.here is None else services.here.incarnation
+    for head, why in lacking.items():
+        _LOG.warning("%s: %s; it has a share less", what, why)
+        detail: dict[str, JSONValue] = {"reason": why, "of": what}
+        try:
+            services.ledger.record_head_event(
+                HeadEvent(head, incarnation, "", SHARE_LACKING, detail)
+            )
+        except SettingsError as error:
+            _LOG.warning("that is not recorded: %s", error)
 
 
 def load(services: Services, document: str, kernel: str, content: str) -> bytes | memoryview:

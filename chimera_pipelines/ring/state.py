@@ -113,8 +113,6 @@ class StateStore:
 
             signer = self._signers(head)
             found = write_shares(self.stores, opened, view, manifest, cover, signer)
-        for error in found.faults.values():
-            _LOG.warning("%s; the state of %s has three shares", error.message, key.kernel)
         return replace(ref_of(found.manifest, found.held), lacking=found.lacking)
 
     def load(

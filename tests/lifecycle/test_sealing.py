@@ -196,3 +196,30 @@ def test_notes_are_sealed_as_the_kernel_is(compiled: Compiler, services: Service
     assert open_note(closed, services.head_keys) == note
     assert close_note(note, replace(sealing, cipher=Cipher.NONE), services.head_keys) == note
     assert open_note(None, services.head_keys) is None
+
+
+def test_a_store_that_is_away_is_recorded_and_the_run_goes_on(
+    compiled: Compiler, services: Services, home: Path
+) -> None:
+    (home / "ring").mkdir(parents=True)
+    (home / "ring" / "HEAD_2").write_text("no folder")
+    _, found = outcome(compiled(QASM), services)
+    assert found.status == "ok"
+    assert found.checkpoint is not None
+    assert found.checkpoint["heads"] == ["HEAD_1", "HEAD_3", "HEAD_4"]
+    events = services.ledger.head_events("HEAD_2")
+    assert {event.event for event in events} == {"share"}
+    assert {str(event.detail["of"]) for event in events} == {"checkpoint of k", "state of k"}
+    assert "share store of HEAD_2" in str(events[0].detail["reason"])
+
+
+def test_two_stores_that_are_full_end_the_kernel_with_a_coded_error(
+    compiled: Compiler, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int, __: int, size: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with pytest.raises(ChimeraError, match="is full") as caught:
+        outcome(compiled(QASM), services)
+    assert caught.value.code == "CHIM507"
