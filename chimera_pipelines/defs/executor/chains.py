@@ -105,6 +105,11 @@ class Chains:
                 heads = both
         return keys, heads
 
+    def awaited(self, key: str, keys: Iterable[str]) -> bool:
+        """Whether a step outside of `keys` waits for the step."""
+        inside = set(keys)
+        return any(key in needs and other not in inside for other, needs in self._needs.items())
+
     def heads_of(self, step: ExecutionStep) -> tuple[str, ...]:
         """Heads that may run the step alone."""
         return candidates(step.tags)

@@ -151,7 +151,7 @@ class HeadExecutor(StepDelegatingExecutor):
         """
         reading, self._reading = self._reading, False
         if reading:
-            return LOOP_SECONDS
+            return 0.0 if self._held else LOOP_SECONDS
         self._handler.waits.pools()
         return IDLE_SECONDS
 
@@ -175,10 +175,17 @@ class HeadExecutor(StepDelegatingExecutor):
             self._handler.saw(events)
             return events
         self._reading = True
-        self._handler.wait(WAIT_SECONDS)
-        events = [*self._held, *super()._pop_events(instance, run_id, seen_storage_ids)]
-        ahead = self._handler.steps_ahead()
-        self._held = [event for event in events if event.step_key in ahead]
-        now = [event for event in events if event.step_key not in ahead]
+        now = self._release()
+        if not now:  # nothing that was held back may be told now
+            self._handler.wait(WAIT_SECONDS)
+            self._held += super()._pop_events(instance, run_id, seen_storage_ids)
+            now = self._release()
         self._handler.saw(now)
+        return now
+
+    def _release(self) -> list[dg.DagsterEvent]:
+        """Let go of the events that we hold of steps that Dagster has launched."""
+        ahead = self._handler.steps_ahead()  # once: it changes while heads work
+        now = [event for event in self._held if event.step_key not in ahead]
+        self._held = [event for event in self._held if event.step_key in ahead]
         return now

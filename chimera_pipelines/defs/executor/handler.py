@@ -30,10 +30,14 @@ from chimera_pipelines.defs.executor.dispatching import Dispatching
 from chimera_pipelines.defs.executor.run_log import RunLog
 from chimera_pipelines.defs.executor.steps import Steps, only
 from chimera_pipelines.defs.executor.waits import Waits
+from chimera_pipelines.defs.metadata import timeline_metadata
 from chimera_pipelines.errors import ChimeraError, HeadUnavailableError
 from chimera_pipelines.heads.fleet import AgentHandle, Death, Fleet, Incarnation
+from chimera_pipelines.heads.timeline import Timeline
 from chimera_pipelines.heads.wire import Message
+from chimera_pipelines.scheduling.resumption import Resumptions, recorder
 from chimera_pipelines.scheduling.router import NoHeadError
+from chimera_pipelines.settings import settings
 
 CANCEL_SECONDS = 10.0
 DEAF_SECONDS = 5.0  # a step that was interrupted and goes on for longer loses its head
@@ -87,6 +91,7 @@ class HeadStepHandler(StepHandler):
         self._answering: set[str] = set()
         self._required: set[str] = set()
         self._interrupted: dict[str, float] = {}
+        self.resumptions = Resumptions(recorder(settings().ledger))
         self.fleet = Fleet(agent, events=self)
         if context.resume_from_failure:
             self._adopt()
@@ -111,6 +116,7 @@ class HeadStepHandler(StepHandler):
     def up(self, head: str, incarnation: Incarnation) -> None:
         """A head answers."""
         self._answering.add(head)
+        self.resumptions.up(head, incarnation.agent)
         self.log.say(f"{head} is up, incarnation {incarnation.number}", _shown(head, incarnation))
         work = self.queue.running.get(head)
         if work is not None and not work.sent:
@@ -123,14 +129,22 @@ class HeadStepHandler(StepHandler):
     def frame(self, head: str, message: Message) -> None:
         """A head says something."""
         frame = message.frame
+        if frame["is"] == "regenerated":
+            self._came_back(self.resumptions.regenerated(head, frame["timeline"]))
         work = self.queue.running.get(head)
         if work is not None and frame.get("work") == work.id:
             if frame["is"] == "start":
                 self.steps.started(head, frame["key"])
-            elif frame["is"] == "end":
+                self._came_back(self.resumptions.started(head, frame["key"]), frame["key"])
+                return
+            if frame["is"] == "end":
                 self.steps.ended(head, frame["key"])
-            elif frame["is"] == "rest":
+                if self.steps.is_news(head, frame["key"], success=frame["success"]):
+                    self.news.set()
+                return
+            if frame["is"] == "rest":
                 self.steps.rested(head, *_failed(frame, head, work.todo, stopped=self.stopping))
+                self.news.set()
         self._dispatch()
 
     def down(self, head: str, death: Death) -> None:
@@ -140,10 +154,18 @@ class HeadStepHandler(StepHandler):
             doing = f" in '{death.step}'" if death.step else ""
             error = HeadUnavailableError("CHIM630", f"{head} died{doing}: {death.reason}")
             self.log.say(error.message, _shown(head, death.incarnation), error=error)
+            interrupted = () if death.step is None else (death.step,)
+            self.resumptions.died(head, frozenset(interrupted))
             self.steps.died(head, death.reason)
             if death.final:
                 self.queue.give_up(head)
+            self.news.set()
         self._dispatch()
+
+    def _came_back(self, timeline: Timeline | None, step: str | None = None) -> None:
+        """Show how a head came back that died in this run, and which step goes on there."""
+        if timeline is not None:
+            self.log.say(timeline.line(), timeline_metadata(timeline), step=step)
 
     def broken(self, error: ChimeraError) -> None:
         """No head will answer any more; `wait` raises it in the executor's loop."""
@@ -154,9 +176,10 @@ class HeadStepHandler(StepHandler):
         """Give away what can be given away; a head that is not up is started for it."""
         while not self.stopping:
             try:
-                picked = self.queue.pick(self.fleet.idle(), self._required)
+                picked = self.queue.pick(self._idle(), self._required)
             except NoHeadError as error:
                 self.steps.nowhere(self.queue.waiting_by(error.job.key), error)
+                self.news.set()
                 continue
             if picked is None:
                 break
@@ -166,7 +189,6 @@ class HeadStepHandler(StepHandler):
                 self._send(work, head)
             else:
                 self.require(head)
-        self.news.set()
 
     def _send(self, work: Dispatch, head: str) -> None:
         key = work.keys[0]
@@ -183,8 +205,12 @@ class HeadStepHandler(StepHandler):
             "home": under_dagster_home(""),
         }
         work.sent = self.fleet.perform(head, work.id, performer.NAME, payload, run=self.run_id)
-        if not work.sent:  # it has just died: `down` follows, or was called
+        if not work.sent:  # it has just died: `down` follows
+            self._answering.discard(head)
             self.steps.unassign(head)
+
+    def _idle(self) -> list[str]:
+        return [head for head in self.fleet.idle() if head in self._answering]
 
     # For the executor.
 

@@ -10,6 +10,7 @@ event that we wrote, or it writes a second one and the run is lost: hence `ended
 Everything here is called with the fleet's lock held.
 """
 
+import os
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -98,6 +99,16 @@ class Steps:
             work.todo.remove(key)
         self.overdue.pop(key, None)
         self._ended.add(key)
+
+    def is_news(self, head: str, key: str, *, success: bool) -> bool:
+        """Whether Dagster should read at once that the step ended.
+
+        While heads leave no core free, it learns of most phases together with the last one: the
+        less the run's worker does, the faster they are, and nothing else waits for those phases.
+        """
+        running = self.queue.running
+        crowded = len(running) >= len(os.sched_getaffinity(0))
+        return not success or not crowded or self._chains.awaited(key, running[head].keys)
 
     def adopted(self, head: str, work: str, payload: Mapping[str, Any], done: set[str]) -> None:
         """A head still runs what the run's former worker gave it."""

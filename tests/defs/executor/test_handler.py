@@ -4,9 +4,19 @@ import contextlib
 import random
 import threading
 from collections import Counter
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import dagster as dg
 import pytest
+
+from chimera_pipelines.defs._dagster_internals import create_execution_plan
+from chimera_pipelines.defs.executor import handler
+from chimera_pipelines.defs.executor.dispatching import Dispatching
+from chimera_pipelines.heads.fleet import Incarnation
+from chimera_pipelines.scheduling.router import Router
+from chimera_pipelines.settings import HEAD_IDS
+from tests.defs.executor import jobs
 
 BOTH = pytest.mark.parametrize("executor", ["steps", "chains"])
 
@@ -104,3 +114,41 @@ def test_a_step_that_kills_every_head_fails_and_can_be_tried_again(
     assert instance.get_run_by_id(again).is_success
     names = ("embed", "propagate", "measure", "feedback")
     assert succeeded(again) == {f"k2.{name}" for name in names}
+
+
+class DeadFleet:
+    """A fleet whose one head died a moment ago: it still counts as idle."""
+
+    def __init__(self, agent, *, events):
+        self.lock = threading.RLock()
+        self.asked = []
+
+    def idle(self):
+        return ["HEAD_1"]
+
+    def require(self, *heads):
+        """Nothing comes of it."""
+
+    def perform(self, head, work, performer, payload, *, run):
+        self.asked.append(head)
+        return False
+
+
+def test_a_head_that_has_just_died_is_asked_once(monkeypatch):
+    """Whoever asked on, with the lock held, would never be told of the death."""
+    plan = create_execution_plan(jobs.build("twenty", "in_process"))
+    monkeypatch.setattr(handler, "Fleet", DeadFleet)
+    monkeypatch.setattr(handler, "RunLog", lambda *_: MagicMock())
+    monkeypatch.setattr(handler, "serialize_value", lambda _: "")
+    monkeypatch.setattr(handler, "copy_record", lambda args, **_: args)
+    context = MagicMock(run_id="r", resume_from_failure=False)
+    queue = Dispatching(Router(), HEAD_IDS)
+    found = handler.HeadStepHandler(context, plan, None, queue, handler.Options(True, 3, 1.0))
+    found.up("HEAD_1", Incarnation("agent", 1))
+    found.require(*HEAD_IDS)
+    args = SimpleNamespace(step_keys_to_execute=["k0.deserialize"], run_id="r")
+    for _ in range(3):
+        found.launch_step(SimpleNamespace(execute_step_args=args))
+    assert found.fleet.asked == ["HEAD_1"]
+    found.up("HEAD_1", Incarnation("agent", 2))
+    assert found.fleet.asked == ["HEAD_1"] * 2
