@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Table, func, select
 
-from chimera_pipelines.ledger import chain, evidence, tables
+from chimera_pipelines.ledger import chain, consequences, evidence, tables
 from chimera_pipelines.ledger.connection import Connections
 from chimera_pipelines.ledger.evidence import HeadEvent, Observation, StandingRow
 from chimera_pipelines.ledger.readings import Reading
@@ -113,9 +113,7 @@ class Ledger:
             with chain.adding(connection) as additions:
                 for row in new:
                     additions.add(tables.tickets, asdict(row))
-                    _reward(connection, additions, row, measured.get(row.leaf))
-                    if row.leaf in measured:
-                        _measure(additions, row, measured[row.leaf])
+                    consequences.add(connection, additions, row, measured.get(row.leaf))
                 if head is not None:
                     _add_head(connection, additions, head)
         return len(new)
@@ -327,42 +325,3 @@ def _add_head(connection: Connection, additions: chain.Additions, head: TreeHead
     if last is None or (last.size, last.root) != (head.size, head.root):
         stamp = head.timestamp or timestamp(time.time_ns())
         additions.add(tables.tree_heads, {**asdict(head), "timestamp": stamp})
-
-
-def _measure(additions: chain.Additions, row: TicketRow, reading: Reading) -> None:
-    additions.add(tables.phase_seconds, reading.values())
-    if reading.checkpoint is not None:
-        values = {
-            "content_id": reading.checkpoint.content_id,
-            "document_id": row.document_id,
-            "kernel": row.kernel,
-            "run_id": row.run_id,
-            "bytes": reading.checkpoint.size,
-            "shares": reading.checkpoint.shares,
-            "timestamp": row.timestamp,
-        }
-        additions.add(tables.checkpoints, values)
-
-
-def _reward(
-    connection: Connection,
-    additions: chain.Additions,
-    row: TicketRow,
-    reading: Reading | None,
-) -> None:
-    """What a ticket means for its head's reputation and for the wallet of who asked."""
-    if row.action != "TICKET" or row.head is None or row.status in (None, "reused"):
-        return
-    evidence.add_ticket(
-        additions,
-        head=row.head,
-        leaf=row.leaf,
-        status=str(row.status),
-        stamp=row.timestamp,
-        reading=reading,
-    )
-    column = tables.tickets.c
-    query = select(column.granted_to).where(column.run_id == row.run_id, column.action == "GRANT")
-    agent = connection.scalar(query.limit(1))
-    if row.status != "failed" and agent is not None:
-        additions.add(tables.wallet, {"agent": agent, "leaf": row.leaf, "tokens": 1})
