@@ -20,10 +20,11 @@ import secrets
 from base64 import b64decode, b64encode
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
 
 from chimera_pipelines.digest import canonical
 from chimera_pipelines.errors import CheckpointError
+from chimera_pipelines.ring.chunk_ciphers import PREFIX, ChunkCipher, Gcm, Siv
 from chimera_pipelines.ring.durable import Bytes
 from chimera_pipelines.ring.trust import HeadKey, HeadKeys
 
@@ -33,7 +34,6 @@ _SALT = 32
 _COMMITMENT = 32
 _MAX_CHUNKS = 1 << 32
 _MAX_CHUNK = 1 << 26
-_PREFIX = 7
 _KEM = 1088
 
 
@@ -54,7 +54,7 @@ class Suite(StrEnum):
 
 
 SUITES = {Cipher.AES_256: Suite.GCM, Cipher.AES_512: Suite.SIV, Cipher.AES_2048: Suite.SIV}
-_KEY_BYTES = {Suite.GCM: 32 + _PREFIX, Suite.SIV: 64}
+_KEY_BYTES = {Suite.GCM: 32 + PREFIX, Suite.SIV: 64}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +141,8 @@ class Seal:
                 hint="restore the key files that sealed it",
             )
         bound = canonical(header.as_json())
-        kind = _Gcm if header.suite == Suite.GCM else _Siv
-        self._chunks: _Chunks = kind(rest, bound)
+        kind = Gcm if header.suite == Suite.GCM else Siv
+        self._chunks: ChunkCipher = kind(rest, bound)
 
     @classmethod
     def new(
@@ -228,49 +228,6 @@ def broken(content: str, what: str) -> CheckpointError:
         f"'{content}' does not open: {what}",
         hint="run the kernel again with --force",
     )
-
-
-class _Chunks(Protocol):
-    def close(self, index: int, final: bool, plain: Bytes, out: Bytes) -> None: ...  # noqa: FBT001
-
-    def open(self, index: int, final: bool, sealed: Bytes, out: Bytes) -> None: ...  # noqa: FBT001
-
-
-class _Gcm:
-    """AES-256-GCM. The nonce is 7 derived bytes, the chunk's number (4) and the final flag (1)."""
-
-    def __init__(self, material: bytes, bound: bytes) -> None:
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-        self._aead = AESGCM(material[:32])
-        self._prefix, self._bound = material[32:], bound
-
-    def close(self, index: int, final: bool, plain: Bytes, out: Bytes) -> None:  # noqa: FBT001
-        self._aead.encrypt_into(self._nonce(index, final), plain, self._bound, out)
-
-    def open(self, index: int, final: bool, sealed: Bytes, out: Bytes) -> None:  # noqa: FBT001
-        self._aead.decrypt_into(self._nonce(index, final), sealed, self._bound, out)
-
-    def _nonce(self, index: int, final: bool) -> bytes:  # noqa: FBT001
-        return self._prefix + index.to_bytes(4, "big") + bytes([final])
-
-
-class _Siv:
-    """AES-SIV-512: two AES-256 keys; number and final flag are a second associated string."""
-
-    def __init__(self, material: bytes, bound: bytes) -> None:
-        from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-
-        self._aead, self._bound = AESSIV(material), bound
-
-    def close(self, index: int, final: bool, plain: Bytes, out: Bytes) -> None:  # noqa: FBT001
-        self._aead.encrypt_into(plain, self._bindings(index, final), out)
-
-    def open(self, index: int, final: bool, sealed: Bytes, out: Bytes) -> None:  # noqa: FBT001
-        self._aead.decrypt_into(sealed, self._bindings(index, final), out)
-
-    def _bindings(self, index: int, final: bool) -> list[bytes]:  # noqa: FBT001
-        return [self._bound, index.to_bytes(8, "big") + bytes([final])]
 
 
 def _derived(header: SealHeader, secret: bytes) -> bytes:

@@ -24,10 +24,11 @@ from chimera_pipelines.digest import canonical, sha256
 from chimera_pipelines.errors import CheckpointError
 from chimera_pipelines.ring import shares_v1
 from chimera_pipelines.ring.code import NEEDED, SHARES
+from chimera_pipelines.ring.layout import Layout
 from chimera_pipelines.ring.seal import TAG, Cipher, SealHeader
 from chimera_pipelines.ring.share_errors import ShareError, ShareVersionError, UnwrittenError, read
 from chimera_pipelines.ring.stores import EMPTY, Reader
-from chimera_pipelines.ring.stripes import Layout, digest_of_share
+from chimera_pipelines.ring.stripes import digest_of_share
 from chimera_pipelines.ring.trust import Signer, Verifier
 
 MAGIC = shares_v1.MAGIC

@@ -14,65 +14,18 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from chimera_pipelines.ring.code import SHARES, encode, rebuild, share_length
 from chimera_pipelines.ring.durable import Bytes
-from chimera_pipelines.ring.seal import TAG, Seal, chunks
+from chimera_pipelines.ring.layout import Layout
+from chimera_pipelines.ring.seal import TAG, Seal
 from chimera_pipelines.ring.workers import each
 
 Put: TypeAlias = Callable[[int, int, Bytes], None]
 """Share, offset in the share, bytes."""
 ReadInto: TypeAlias = Callable[[int, int, memoryview], None]
 """Share, offset in the share, where to."""
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Where the pieces of each stripe lie in a share.
-
-    Attributes:
-        length: bytes of the plaintext.
-        chunk: bytes of it in a stripe; the last may have fewer.
-        before, after: bytes of the tag on a chunk before coding, and on a piece after it.
-    """
-
-    length: int
-    chunk: int
-    before: int = 0
-    after: int = 0
-
-    @property
-    def stripes(self) -> int:
-        """How many there are; one at least."""
-        return chunks(self.length, self.chunk)
-
-    @property
-    def share_bytes(self) -> int:
-        """Bytes of each share."""
-        last = self.stripes - 1
-        return self.offset(last) + self.piece(last)
-
-    def plain(self, stripe: int) -> slice:
-        """The stripe's part of the plaintext."""
-        return slice(stripe * self.chunk, min((stripe + 1) * self.chunk, self.length))
-
-    def payload(self, stripe: int) -> int:
-        """Bytes that are coded."""
-        return min(self.chunk, self.length - stripe * self.chunk) + self.before
-
-    def coded(self, stripe: int) -> int:
-        """Bytes of a piece before its own tag."""
-        return share_length(self.payload(stripe))
-
-    def piece(self, stripe: int) -> int:
-        """Bytes of a piece as it lies in the share."""
-        return self.coded(stripe) + self.after
-
-    def offset(self, stripe: int) -> int:
-        """Where the stripe's piece begins in every share."""
-        return stripe * (share_length(self.chunk + self.before) + self.after)
 
 
 class Protection(Protocol):

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from chimera_pipelines.digest import sha256
 from chimera_pipelines.ring.code import SHARES, encode
 from chimera_pipelines.ring.durable import Bytes
+from chimera_pipelines.ring.layout import Layout
 from chimera_pipelines.ring.protect import protected
 from chimera_pipelines.ring.seal import CHUNK, Cipher, Sealing
 from chimera_pipelines.ring.shares import Manifest
 from chimera_pipelines.ring.stripes import (
     Bare,
-    Layout,
     Spent,
     collect,
     digest_of_share,
@@ -37,21 +37,6 @@ class Shares:
 
     def read(self, share: int, offset: int, buffer: memoryview) -> None:
         buffer[:] = self.data[share][offset : offset + len(buffer)]
-
-
-@given(
-    st.binary(max_size=400), st.integers(1, 120), st.sampled_from([0, 16]), st.sampled_from([0, 16])
-)
-@settings(max_examples=100, deadline=None)
-def test_layouts_leave_no_hole(data: bytes, chunk: int, before: int, after: int) -> None:
-    layout = Layout(len(data), chunk, before, after)
-    at = 0
-    for stripe in range(layout.stripes):
-        assert layout.offset(stripe) == at
-        at += layout.piece(stripe)
-        part = layout.plain(stripe)
-        assert layout.payload(stripe) == len(data[part]) + before
-    assert at == layout.share_bytes
 
 
 @given(st.binary(max_size=400), st.integers(1, 120))
