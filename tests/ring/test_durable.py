@@ -19,7 +19,7 @@ def test_parts_follow_each_other_and_replace_the_old_file(tmp_path: Path) -> Non
 def test_a_new_folder_outlasts_a_crash_as_the_file_in_it_does(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    synced: list[int] = []
+    synced: list[Path] = []
     monkeypatch.setattr(durable, "sync_folder", synced.append)
     write_atomically(tmp_path / "a" / "b" / "c", [b"x"])
     assert synced == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
