@@ -55,7 +55,7 @@ def warm_heads() -> Iterator[None]:
     """Four heads that have imported the job's module, as `chimera heads up` keeps them."""
     from chimera_pipelines.defs.warm import PERFORMERS, PRELOAD
     from chimera_pipelines.heads import warm
-    from chimera_pipelines.heads.attach import Recipe
+    from chimera_pipelines.heads.recipe import Recipe
     from chimera_pipelines.settings import settings
 
     preload = ("benchmarks.executor_jobs", *PRELOAD)

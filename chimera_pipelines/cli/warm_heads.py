@@ -6,10 +6,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from chimera_pipelines.heads.attach import Recipe
+    from chimera_pipelines.heads.recipe import Recipe
     from chimera_pipelines.settings import Settings
 
-PERFORMERS = {"kernel": "chimera_pipelines.scheduling.kernel_work:KernelPerformer"}
 COMPUTING = ("duckdb", "numpy", "qiskit", "qiskit_aer", "scipy", "torch")
 """Libraries that steps of some documents import."""
 
@@ -22,12 +21,12 @@ def recipe(settings: Settings, *, cluster: str | None = None) -> Recipe:
         cluster: address of the Ray cluster on whose machines they run; None: on this one.
     """
     from chimera_pipelines.defs import warm as dagster_side
-    from chimera_pipelines.heads.attach import Recipe
+    from chimera_pipelines.heads.recipe import Recipe
+    from chimera_pipelines.scheduling.performers import PERFORMERS
 
-    performers = {**PERFORMERS, **dagster_side.PERFORMERS}
     return Recipe(
         settings,
-        {n: t for n, t in performers.items() if find_spec(t.partition(":")[0]) is not None},
+        {**PERFORMERS, **dagster_side.PERFORMERS},
         (*(name for name in COMPUTING if find_spec(name) is not None), *dagster_side.PRELOAD),
         options=() if cluster is None else _placed(settings, cluster),
     )

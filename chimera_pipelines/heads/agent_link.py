@@ -56,7 +56,7 @@ class AgentLink:
             EOFError, OSError, WireError: it is gone.
             ChimeraError: it does not start, or refuses what it was asked.
         """
-        self._agent.wait()
+        self._agent.wait(abandoned=lambda: self._closed)
         state = HeadsDirectory(self.directory).read()
         if state is None:
             raise EOFError("there is no agent")

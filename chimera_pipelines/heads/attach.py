@@ -13,46 +13,27 @@ import secrets
 import select
 import shutil
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from chimera_pipelines.digest import canonical, sha256
 from chimera_pipelines.errors import ChimeraError, HeadUnavailableError
 from chimera_pipelines.heads.directory import HeadsDirectory
 from chimera_pipelines.heads.error_frames import error_of
 from chimera_pipelines.heads.proc import look
-from chimera_pipelines.heads.state import State
+from chimera_pipelines.heads.recipe import Recipe, command, environment, serves
 from chimera_pipelines.settings import Settings
 
 START_S = 120.0
 _STOP_S = 6.0
+_LOOK_S = 0.1
 _LOG_BYTES = 16 * 1024 * 1024
 _OWN = re.compile(r"own-(\d+)-[0-9a-f]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """How an agent is started.
-
-    Attributes:
-        performers: "module:Class" by name.
-        preload: modules that it imports before it forks.
-        start: heads that it starts at once.
-        options: further words of its command line.
-    """
-
-    settings: Settings
-    performers: Mapping[str, str]
-    preload: tuple[str, ...] = ()
-    start: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -73,17 +54,26 @@ class AgentHandle:
     _failure: ChimeraError | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def wait(self, timeout_s: float = START_S) -> None:
+    def wait(
+        self, timeout_s: float = START_S, *, abandoned: Callable[[], bool] = lambda: False
+    ) -> None:
         """Return when it answers.
 
         Raises:
             HeadUnavailableError: CHIM710 another agent is in the folder; CHIM714 it does not come;
                 CHIM718 a module of its preload fails.
+            EOFError: `abandoned` said, while it was asked now and then, that nobody waits any more.
         """
+        until = time.monotonic() + timeout_s
         with self._lock:
             if self._report is not None:
+                ready = False
+                while not ready and time.monotonic() < until:
+                    if abandoned():
+                        raise EOFError("nobody waits for the agent any more")
+                    ready = bool(select.select([self._report], [], [], _LOOK_S)[0])
                 try:
-                    self._failure = self._read(self._report, timeout_s)
+                    self._failure = self._read(self._report if ready else None, timeout_s)
                 finally:
                     os.close(self._report)
                     self._report = None
@@ -105,15 +95,16 @@ class AgentHandle:
         return start_own(self.recipe)
 
     def close(self) -> None:
-        """End it with its heads if it is our own."""
+        """End it with its heads if it is our own; who waits for it hears that it does not come."""
+        process = self._process
+        if self.own and process is not None:
+            process.terminate()
         with self._lock:
             if self._report is not None:
                 os.close(self._report)
                 self._report = None
-        process = self._process
         if not self.own or process is None:
             return
-        process.terminate()
         try:
             process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
@@ -132,12 +123,12 @@ class AgentHandle:
     ) -> None:
         self.close()
 
-    def _read(self, report: int, timeout_s: float) -> ChimeraError | None:
-        """What it reports of its start."""
-        ready, _, _ = select.select([report], [], [], timeout_s)
-        text = os.read(report, 1 << 16) if ready else b""
+    def _read(self, report: int | None, timeout_s: float) -> ChimeraError | None:
+        """What it reports of its start; None for the descriptor: it did not in time."""
+        text = b"" if report is None else os.read(report, 1 << 16)
         if not text:
-            how = "ended before it was ready" if ready else f"is not ready after {timeout_s:g} s"
+            late = f"is not ready after {timeout_s:g} s"
+            how = late if report is None else "ended before it was ready"
             return HeadUnavailableError(
                 "CHIM714",
                 f"the heads' agent {how}",
@@ -182,12 +173,6 @@ def heads_directory(settings: Settings) -> Path:
     return settings.root / "heads"
 
 
-def serves(state: State, recipe: Recipe) -> bool:
-    """Whether a warm agent has what a run wants, and the settings that it was given."""
-    wanted = settings_digest(recipe.settings)
-    return state.settings == wanted and recipe.performers.items() <= state.performers.items()
-
-
 def start_own(recipe: Recipe) -> AgentHandle:
     """Start an agent for this process alone, in a folder of its own; returns at once."""
     folder = heads_directory(recipe.settings)
@@ -214,7 +199,7 @@ def start_agent(recipe: Recipe, folder: Path, *, owner: int | None = None) -> Ag
     try:
         with _log(place.log) as log:
             process = subprocess.Popen(
-                _command(recipe, folder, owner, writing),
+                command(recipe, folder, owner=owner, report=writing),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -228,20 +213,6 @@ def start_agent(recipe: Recipe, folder: Path, *, owner: int | None = None) -> Ag
     finally:
         os.close(writing)
     return AgentHandle(folder, owner is not None, recipe, process, reading)
-
-
-def settings_digest(settings: Settings) -> str:
-    """Names the settings that heads have."""
-    fields = {**settings.model_dump(mode="json"), "home": str(settings.root)}
-    return sha256(canonical(fields))
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """Our environment, with these settings in place of ours."""
-    kept = {name: text for name, text in os.environ.items() if not name.startswith("CHIMERA_")}
-    fields = {**settings.model_dump(mode="json"), "home": str(settings.root)}
-    given = {name: value for name, value in fields.items() if value is not None}
-    return kept | {f"CHIMERA_{name.upper()}": _text(value) for name, value in given.items()}
 
 
 def sweep(folder: Path) -> None:
@@ -265,28 +236,6 @@ def gone(pid: int, created: int, *, within_s: float) -> bool:
     return True
 
 
-def _command(recipe: Recipe, folder: Path, owner: int | None, report: int) -> list[str]:
-    settings = recipe.settings
-    lists = {
-        "--preload": recipe.preload,
-        "--performer": [f"{name}={target}" for name, target in recipe.performers.items()],
-        "--start": recipe.start,
-    }
-    single = {
-        "--device": settings.device,
-        "--memory": settings.head_memory_bytes,
-        "--settings": settings_digest(settings),
-        "--owner": owner,
-        "--report": report,
-    }
-    command = [sys.executable, "-P", "-m", "chimera_pipelines.heads", str(folder)]
-    for option, values in lists.items():
-        command += [part for value in values for part in (option, value)]
-    for name, value in single.items():
-        command += [] if value is None else [name, str(value)]
-    return [*command, *recipe.options]
-
-
 def _log(path: Path) -> Any:
     """The log to be added to; begun anew when it is long."""
     with suppress(FileNotFoundError):
@@ -294,7 +243,3 @@ def _log(path: Path) -> Any:
             path.unlink()
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
     return open(os.open(path, flags, 0o600), "ab")  # noqa: PTH123 - the caller closes it
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

@@ -17,10 +17,11 @@ from typing import Any
 
 from chimera_pipelines.errors import ChimeraError
 from chimera_pipelines.heads import wire
-from chimera_pipelines.heads.attach import AgentHandle, Recipe, start_agent
+from chimera_pipelines.heads.attach import AgentHandle, start_agent
 from chimera_pipelines.heads.directory import HeadsDirectory
 from chimera_pipelines.heads.error_frames import error_json
 from chimera_pipelines.heads.nodes import ORDER, claim
+from chimera_pipelines.heads.recipe import Recipe
 from chimera_pipelines.heads.state import CONTROL, State
 from chimera_pipelines.settings import Settings
 

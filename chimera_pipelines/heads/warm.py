@@ -12,9 +12,10 @@ from typing import Any
 
 from chimera_pipelines.errors import ChimeraError, HeadUnavailableError, UsageError
 from chimera_pipelines.heads import wire
-from chimera_pipelines.heads.attach import Recipe, gone, heads_directory, serves, start_agent
+from chimera_pipelines.heads.attach import gone, heads_directory, start_agent
 from chimera_pipelines.heads.directory import HeadsDirectory
 from chimera_pipelines.heads.error_frames import error_of
+from chimera_pipelines.heads.recipe import Recipe, serves
 from chimera_pipelines.heads.reports import rows_of_status, rows_without_agent
 from chimera_pipelines.heads.state import CONTROL, KINDS, State
 from chimera_pipelines.settings import Settings

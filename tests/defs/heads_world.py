@@ -14,8 +14,9 @@ import pytest
 
 from chimera_pipelines.defs.warm import PERFORMERS, PRELOAD
 from chimera_pipelines.heads import wire
-from chimera_pipelines.heads.attach import Recipe, heads_directory, start_agent
+from chimera_pipelines.heads.attach import heads_directory, start_agent
 from chimera_pipelines.heads.directory import HeadsDirectory
+from chimera_pipelines.heads.recipe import Recipe
 from chimera_pipelines.heads.state import CONTROL
 from chimera_pipelines.settings import HEAD_IDS, settings
 
