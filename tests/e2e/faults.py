@@ -1,24 +1,27 @@
 """Preloaded into the heads of a test: faults that no signal from outside can make.
 
-Each is done once, when its mark is found in the folder CHIMERA_TEST_MARKS, and takes its mark away:
+Each is done once, when its mark is found in the folder TEST_MARKS, and takes its mark away:
 `corrupt_HEAD`     flips a byte of the next frame that the head sends of a work
-`missign_HEAD`     the next signature is wrong
-`lose_device_HEAD` the next propagation, or call of a block, raises CUDA's words for a lost device
+`missign_HEAD`     the next ticket that the head signs has a wrong signature
+`lose_device_HEAD` the next propagation of a circuit raises CUDA's words for a lost device
 `die_KEY`          the head is killed when step KEY has started
 `die_after_KEY`    the head is killed when step KEY has ended, before it tells
+`hold_KEY`         the head sleeps when step KEY has started, until someone ends it
 `poison_KEY`       as `die_KEY`, and the mark stays
 """
 
 import os
 import signal
+import time
+from dataclasses import replace
 from pathlib import Path
 
 from chimera_pipelines.heads import wire
 from chimera_pipelines.heads.head_server import HeadServer
-from chimera_pipelines.lifecycle import phases
-from chimera_pipelines.tickets.keys import StoredSigner
+from chimera_pipelines.heads.local import LocalHead
+from chimera_pipelines.lifecycle.journal_entries import Draft
 
-MARKS = Path(os.environ["CHIMERA_TEST_MARKS"])
+MARKS = Path(os.environ["TEST_MARKS"])
 
 
 def marked(name):
@@ -40,8 +43,8 @@ def die():
 
 send = wire._send_all
 emit = HeadServer._emit
-sign = StoredSigner.sign
-measure, propagate = phases.measure, phases.propagate
+sign = Draft._sign
+propagate = LocalHead.propagate
 
 
 def send_or_corrupt(sock, parts):
@@ -57,31 +60,30 @@ def emit_or_die(self, job, frame):
     if frame.get("is") == "end" and marked(f"die_after_{key}"):
         die()
     emit(self, job, frame)
+    if frame.get("is") == "start" and marked(f"hold_{key}"):
+        time.sleep(60)
     if frame.get("is") == "start" and (marked(f"die_{key}") or (MARKS / f"poison_{key}").exists()):
         die()
 
 
-def sign_or_not(self, message):
-    signature = sign(self, message)
-    if os.environ.get("CHIMERA_HEAD") and of_head("missign"):
-        return bytes([signature[0] ^ 1]) + signature[1:]
-    return signature
+def sign_or_not(self, action, fields, signer, now):
+    if action == "TICKET" and of_head("missign"):
+        right = signer
+        signer = replace(right, _sign=lambda message: signed_wrongly(right.sign(message)))
+    return sign(self, action, fields, signer, now)
 
 
-def propagate_or_lose(run, before):
+def signed_wrongly(signature):
+    return bytes([signature[0] ^ 1]) + signature[1:]
+
+
+def propagate_or_lose(self, handle, **options):
     if of_head("lose_device"):
-        run.services.here.head._engine = Lost()
-    return propagate(run, before)
-
-
-class Lost:
-    """An engine whose device has gone."""
-
-    def propagate(self, *_):
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
+    return propagate(self, handle, **options)
 
 
 wire._send_all = send_or_corrupt
 HeadServer._emit = emit_or_die
-StoredSigner.sign = sign_or_not
-phases.propagate = propagate_or_lose
+Draft._sign = sign_or_not
+LocalHead.propagate = propagate_or_lose
