@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,9 +23,13 @@ from chimera_pipelines.errors import (
     SandboxUnavailableError,
     UsageError,
 )
+from chimera_pipelines.scheduling.performers import PERFORMERS
 
 if TYPE_CHECKING:
+    from chimera_pipelines.heads.attach import AgentHandle
     from chimera_pipelines.runner import RunReport
+    from chimera_pipelines.scheduling.mailbox import Mailbox
+    from chimera_pipelines.scheduling.placing import Heads
     from chimera_pipelines.scheduling.plan import Plan
 
 EXAMPLE = options.example(
@@ -62,18 +68,19 @@ def run(
 
         if all_partitions and partition is not None:
             raise UsageError("CHIM201", "--partition and --all-partitions exclude each other")
-        if not dagster:
-            tiers.expect(settings().sandbox)
-        from chimera_pipelines.scheduling.plan import load_plan
+        with _agent(needed=not dagster) as agent:
+            if not dagster:
+                tiers.expect(settings().sandbox)
+            from chimera_pipelines.scheduling.plan import load_plan
 
-        plan = load_plan(file, settings().root / "plans")
-        inputs = values.run_inputs(given, inputs_file)
-        keys = _partitions(plan, partition, every=all_partitions)
-        with key_notice(terminal, file, settings()):
-            if dagster:
-                reports = _in_dagster(terminal, plan, keys, inputs, force=force)
-            else:
-                reports = _here(terminal, plan, keys, inputs, force=force)
+            plan = load_plan(file, settings().root / "plans")
+            inputs = values.run_inputs(given, inputs_file)
+            keys = _partitions(plan, partition, every=all_partitions)
+            with key_notice(terminal, file, settings()):
+                if dagster:
+                    reports = _in_dagster(terminal, plan, keys, inputs, force=force)
+                else:
+                    reports = _here(terminal, plan, keys, inputs, agent, force=force)
         if terminal.json:
             terminal.emit(as_report(reports, many=all_partitions))
         elif all_partitions:
@@ -100,11 +107,27 @@ def _partitions(plan: Plan, partition: str | None, *, every: bool) -> tuple[str 
     return partition_keys(plan)
 
 
+@contextmanager
+def _agent(*, needed: bool) -> Iterator[AgentHandle | None]:
+    """The warm agent, or one of our own that starts while the document is compiled."""
+    from chimera_pipelines.settings import settings
+
+    if not needed or settings().heads == "in_process":
+        yield None
+        return
+    from chimera_pipelines.heads.attach import attach_or_start
+
+    # No imports before the fork: a head does its own while its first sandbox starts.
+    with attach_or_start(settings(), performers=PERFORMERS, preload=()) as agent:
+        yield agent
+
+
 def _here(
     terminal: Terminal,
     plan: Plan,
     keys: Sequence[str | None],
     inputs: dict[str, Any],
+    agent: AgentHandle | None,
     *,
     force: bool,
 ) -> list[tuple[dict[str, Any], int]]:
@@ -114,6 +137,7 @@ def _here(
     from chimera_pipelines.runner import run_plan
     from chimera_pipelines.settings import settings
 
+    heads = None if agent is None else partial(_follow, agent)
     reports: list[tuple[dict[str, Any], int]] = []
     with Services(settings()) as services, caught() as interrupts:
         for key in keys:
@@ -130,6 +154,7 @@ def _here(
                         force=force,
                         watch=watch,
                         opened=interrupts.watch_over,
+                        heads=heads,
                     )
             except _REFUSALS as error:
                 terminal.fail(error)
@@ -137,6 +162,12 @@ def _here(
                 continue
             reports.append((_shown(terminal, report, many=len(keys) > 1), int(report.exit_code)))
     return reports
+
+
+def _follow(agent: AgentHandle, mailbox: Mailbox) -> Heads:
+    from chimera_pipelines.heads.fleet import Fleet
+
+    return Fleet(agent, events=mailbox)
 
 
 def _shown(terminal: Terminal, report: RunReport, *, many: bool) -> dict[str, Any]:

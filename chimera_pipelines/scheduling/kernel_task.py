@@ -6,7 +6,7 @@ The records live with the run: whichever head gets the kernel next goes on from 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Self
 
 from chimera_pipelines.digest import JSONValue
@@ -19,13 +19,6 @@ from chimera_pipelines.lifecycle.records import (
     Propagated,
 )
 from chimera_pipelines.phase import Phase
-
-PERFORMER = "kernel"
-"""Name of the performer that takes tasks."""
-
-PERFORMERS: Mapping[str, str] = {
-    PERFORMER: "chimera_pipelines.scheduling.kernel_work:KernelPerformer",
-}
 
 Record = PhaseRecord | Outcome
 
@@ -67,6 +60,8 @@ class KernelTask:
         upstream: outputs of the kernels it reads, needed by the first phase.
         again: another process has begun this attempt: what it signed is taken over.
         log_level: least level of log messages that the run wants to see.
+        waited_s: seconds that the kernel was ready and had no head.
+        soon: kernels that this head should get ready for meanwhile.
     """
 
     schema: ClassVar[str] = "chimera.kernel_task/1"
@@ -78,12 +73,13 @@ class KernelTask:
     upstream: Mapping[str, JSONValue] = field(default_factory=dict)
     again: bool = False
     log_level: int = 30
+    waited_s: float | None = None
+    soon: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; `from_json` reads it back."""
-        names = ("kernel", "attempt", "phase", "record", "upstream", "again", "log_level")
-        values = {name: getattr(self, name) for name in names}
-        return {"schema": self.schema, "run": asdict(self.run), **values}
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {"schema": self.schema, **values, "run": asdict(self.run), "soon": list(self.soon)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
@@ -94,10 +90,10 @@ class KernelTask:
         """
         if value.get("schema") != cls.schema:
             raise ValueError(f"not a {cls.schema}: {value.get('schema')!r}")
-        fields = {name: item for name, item in value.items() if name not in ("schema", "run")}
-        phase = fields["phase"]
-        fields["phase"] = None if phase is None else Phase(phase)
-        return cls(RunTask(**value["run"]), **fields)
+        given = {name: item for name, item in value.items() if name != "schema"}
+        phase = None if value["phase"] is None else Phase(value["phase"])
+        run, soon = RunTask(**value["run"]), tuple(value["soon"])
+        return cls(**{**given, "run": run, "phase": phase, "soon": soon})
 
 
 def read_record(value: Mapping[str, Any]) -> Record:

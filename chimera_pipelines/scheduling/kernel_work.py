@@ -65,9 +65,13 @@ class KernelPerformer:
         with _telling(emit, task.log_level):
             run = self._run(task.run)
             kernel = run.kernels[task.kernel]
+            for other in task.soon:
+                self._get_ready(run, run.kernels[other])
             if task.phase is None:
                 self._get_ready(run, kernel)
                 return
+            if task.waited_s is not None:
+                run.waited[kernel.name] = task.waited_s
             with self._performing(work, run):
                 _Kernel(run, kernel, task, emit).go_on()
 
@@ -221,9 +225,7 @@ class _Kernel:
         if signed is None:
             return False
         run, kernel = self._run, self._kernel
-        self._phase(
-            Phase.FEEDBACK, lambda _: publish.adopt(run, kernel, invocation, signed)
-        )
+        self._phase(Phase.FEEDBACK, lambda _: publish.adopt(run, kernel, invocation, signed))
         return True
 
     def _invocation(self) -> Invocation:
