@@ -28,19 +28,23 @@ class Dispatching:
         self._router = router
         self._holders: dict[str, str] = {}
 
-    def pick(self, idle: Sequence[str], up: Collection[str]) -> tuple[Dispatch, str] | None:
+    def pick(
+        self, idle: Sequence[str], followed: Collection[str], warm: Collection[str]
+    ) -> tuple[Dispatch, str] | None:
         """A dispatch and the head to send it to; None while all have to wait.
 
         Args:
             idle: heads that answer and do nothing.
-            up: heads that answer or are being started; all others are cold.
+            followed: heads that answer, or are being connected to; of others only the agent knows.
+            warm: heads that have a process.
 
         Raises:
             NoHeadError: CHIM730, CHIM731: no head will ever run one of them; its `job.key` is the
                 dispatch's id.
         """
-        cold = [head for head in self.heads if head not in up]
-        free = [head for head in (*idle, *cold) if head not in self.running]
+        others = [head for head in self.heads if head not in followed]
+        cold = [head for head in others if head not in warm]
+        free = [head for head in (*idle, *others) if head not in self.running]
         if not free or not self.waiting:
             return None
         jobs = {work.id: self._job(work) for work in self.waiting}

@@ -24,11 +24,12 @@ from chimera_pipelines.defs._dagster_internals import (
     RetryMode,
     StepDelegatingExecutor,
     StepHandler,
-    get_retries_config,
     keep_connections,
 )
+from chimera_pipelines.defs.executor.crew import Crew
 from chimera_pipelines.defs.executor.dispatching import Dispatching
-from chimera_pipelines.defs.executor.handler import HeadStepHandler, Options
+from chimera_pipelines.defs.executor.handler import HeadStepHandler
+from chimera_pipelines.defs.executor.options import SCHEMA, Options
 from chimera_pipelines.defs.ops import KERNEL_TAG
 from chimera_pipelines.defs.warm import PERFORMERS, PRELOAD
 from chimera_pipelines.heads.fleet import attach_or_start
@@ -40,42 +41,19 @@ from chimera_pipelines.settings import HEAD_IDS, settings
 LOOP_SECONDS = 0.002  # the stock loop's own sleep; the real wait is `HeadStepHandler.wait`
 WAIT_SECONDS = 0.25  # longest wait when no head says anything
 IDLE_SECONDS = 0.05  # the loop's sleep while no step is in flight
-MAX_REGENERATIONS = 3
-POOL_SECONDS = 300.0
 
 
 @dg.executor(
     name="chimera_heads",
     requirements=dg.multiple_process_executor_requirements(),
-    config_schema={
-        "chain": dg.Field(
-            bool,
-            default_value=True,
-            description="send the later phases of a kernel along with a ready one",
-        ),
-        "max_regenerations": dg.Field(
-            int,
-            default_value=MAX_REGENERATIONS,
-            description="deaths of heads after which a step that was running each time fails",
-        ),
-        "pool_seconds": dg.Field(
-            float,
-            default_value=POOL_SECONDS,
-            description="how long a run waits for a pool that has no slots at all",
-        ),
-        "retries": get_retries_config(),  # type: ignore[no-untyped-call]
-    },
+    config_schema=SCHEMA,
 )
 def chimera_head_executor(init_context: dg.InitExecutorContext) -> "HeadExecutor":
     """Runs each kernel on one of the four heads; kernels side by side, phases back to back."""
     config = init_context.executor_config
     return HeadExecutor(
         RetryMode.from_config(config["retries"]),  # type: ignore[arg-type]
-        Options(
-            chain=bool(config["chain"]),
-            max_regenerations=int(config["max_regenerations"]),  # type: ignore[call-overload]
-            pool_seconds=float(config["pool_seconds"]),  # type: ignore[arg-type]
-        ),
+        Options.from_config(config),
     )
 
 
@@ -128,19 +106,21 @@ class HeadExecutor(StepDelegatingExecutor):
         self._resuming = plan_context.resume_from_failure
         keep_connections(instance)
         with attach_or_start(settings(), performers=PERFORMERS, preload=PRELOAD) as agent:
-            self._handler = HeadStepHandler(
+            crew = Crew(
                 plan_context,
                 execution_plan,
                 agent,
                 _queue(plan_context, execution_plan),
                 self._options,
             )
-            self._step_handler = self._handler
+            self._step_handler = self._handler = HeadStepHandler(crew)
+            if self._resuming:
+                crew.adopt()
             try:
                 yield from super().execute(plan_context, execution_plan)
                 self._end_cancelled(instance, plan_context.run_id)
             finally:
-                self._handler.close()
+                crew.close()
 
     @property
     def _sleep_seconds(self) -> float:
@@ -152,7 +132,7 @@ class HeadExecutor(StepDelegatingExecutor):
         reading, self._reading = self._reading, False
         if reading:
             return 0.0 if self._held else LOOP_SECONDS
-        self._handler.waits.pools()
+        self._handler.crew.waits.pools()
         return IDLE_SECONDS
 
     @_sleep_seconds.setter
@@ -163,7 +143,7 @@ class HeadExecutor(StepDelegatingExecutor):
         """Where runs can be resumed, Dagster does not tell steps of a termination: we do."""
         run = instance.get_run_by_id(run_id)
         if run is not None and run.status == dg.DagsterRunStatus.CANCELING:
-            self._handler.cancel_all()
+            self._handler.crew.cancel_all()
 
     def _pop_events(
         self, instance: dg.DagsterInstance, run_id: str, seen_storage_ids: set[int]
@@ -177,7 +157,7 @@ class HeadExecutor(StepDelegatingExecutor):
         self._reading = True
         now = self._release()
         if not now:  # nothing that was held back may be told now
-            self._handler.wait(WAIT_SECONDS)
+            self._handler.crew.wait(WAIT_SECONDS)
             self._held += super()._pop_events(instance, run_id, seen_storage_ids)
             now = self._release()
         self._handler.saw(now)

@@ -20,6 +20,7 @@ import dagster as dg
 from chimera_pipelines.defs._dagster_internals import ExecuteStepArgs, ExecutionPlan
 from chimera_pipelines.defs.executor.chains import Chains, Dispatch
 from chimera_pipelines.defs.executor.dispatching import Dispatching
+from chimera_pipelines.defs.executor.options import Options
 from chimera_pipelines.defs.executor.run_log import RunLog
 from chimera_pipelines.defs.ops import CRITICAL_TAG
 from chimera_pipelines.errors import ChimeraError, HeadUnavailableError
@@ -33,13 +34,11 @@ class Steps:
         plan: ExecutionPlan,
         log: RunLog,
         queue: Dispatching,
-        *,
-        chain: bool,
-        max_regenerations: int,
+        options: Options,
     ) -> None:
         self._plan, self._log, self.queue = plan, log, queue
         self._chains = Chains(plan)
-        self._chain, self._max_regenerations = chain, max_regenerations
+        self._options = options
         self._sent = 0
         self._ended: set[str] = set()
         self._deaths: dict[str, int] = {}
@@ -179,7 +178,7 @@ class Steps:
         self._deaths[key] = self._deaths.get(key, 0) + 1
         if key in self.overdue:
             self._log.failed(key, self.overdue.pop(key))
-        elif self._deaths[key] > self._max_regenerations:
+        elif self._deaths[key] > self._options.max_regenerations:
             self._log.failed(key, error)
         else:
             self._log.up_for_retry(key, error)
@@ -191,7 +190,7 @@ class Steps:
 
     def _enqueue(self, key: str, *, first: bool = False) -> None:
         step = self._plan.get_step_by_key(key)
-        if self._chain:
+        if self._options.chain:
             keys, heads = self._chains.start_from(step, self._taken())  # type: ignore[arg-type]
         else:
             keys, heads = [key], self._chains.heads_of(step)  # type: ignore[arg-type]

@@ -23,7 +23,7 @@ class Waits:
     """Looks at queue and clock; everything is measured with `time.monotonic`."""
 
     def __init__(
-        self, steps: Sequence[ExecutionStep], log: RunLog, instance: Any, *, pool_seconds: float
+        self, steps: Sequence[ExecutionStep], log: RunLog, instance: Any, pool_seconds: float
     ) -> None:
         self._log, self._instance, self._pool_seconds = log, instance, pool_seconds
         self._timeouts = dict(_timeouts(steps))

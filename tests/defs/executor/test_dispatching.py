@@ -18,12 +18,12 @@ def queue():
 def test_nothing_goes_anywhere_while_no_head_is_free(queue):
     queue.waiting.append(waits("a", ["HEAD_1"]))
     queue.running["HEAD_1"] = waits("b")
-    assert queue.pick([], {"HEAD_1"}) is None
+    assert queue.pick([], {"HEAD_1"}, []) is None
 
 
 def test_a_head_that_is_not_up_is_taken_when_no_other_is_free(queue):
     queue.waiting.append(waits("a", ["HEAD_3"]))
-    work, head = queue.pick([], set())
+    work, head = queue.pick([], set(), [])
     assert (work.id, head) == ("a", "HEAD_3")
 
 
@@ -35,7 +35,7 @@ def test_a_kernel_goes_back_to_the_head_that_holds_its_registers(queue):
         del queue.running[head]
         for _ in range(8):
             queue.waiting[:] = [waits("a")]
-            assert queue.pick(HEAD_IDS, set(HEAD_IDS))[1] == head
+            assert queue.pick(HEAD_IDS, set(HEAD_IDS), [])[1] == head
 
 
 def test_a_dead_head_holds_nothing(queue):
@@ -45,22 +45,22 @@ def test_a_dead_head_holds_nothing(queue):
     queue.forget_registers("HEAD_1")
     del queue.running["HEAD_1"]
     queue.waiting.append(waits("a", ["HEAD_1", "HEAD_2"]))
-    assert {queue.pick(["HEAD_1", "HEAD_2"], set(HEAD_IDS))[1] for _ in range(1)} <= {
+    assert {queue.pick(["HEAD_1", "HEAD_2"], set(HEAD_IDS), [])[1] for _ in range(1)} <= {
         "HEAD_1",
         "HEAD_2",
     }
-    assert queue.pick(["HEAD_2"], set(HEAD_IDS) - {"HEAD_1"}) is not None
+    assert queue.pick(["HEAD_2"], set(HEAD_IDS) - {"HEAD_1"}, []) is not None
 
 
 def test_what_lost_its_head_goes_first(queue):
     queue.waiting += [waits("old", since=1.0), waits("again", since=2.0, first=True)]
-    assert queue.pick(["HEAD_1"], set(HEAD_IDS))[0].id == "again"
+    assert queue.pick(["HEAD_1"], set(HEAD_IDS), [])[0].id == "again"
 
 
 def test_what_no_head_can_run_is_named(queue):
     queue.waiting += [waits("a"), waits("b", ["HEAD_9"])]
     with pytest.raises(NoHeadError) as error:
-        queue.pick(["HEAD_1"], set(HEAD_IDS))
+        queue.pick(["HEAD_1"], set(HEAD_IDS), [])
     assert (error.value.code, error.value.job.key) == ("CHIM730", "b")
 
 
@@ -68,7 +68,7 @@ def test_a_head_that_was_given_up_gets_nothing(queue):
     queue.give_up("HEAD_1")
     queue.waiting.append(waits("a", ["HEAD_1"]))
     with pytest.raises(NoHeadError):
-        queue.pick(["HEAD_2"], set(HEAD_IDS))
+        queue.pick(["HEAD_2"], set(HEAD_IDS), [])
 
 
 def test_what_was_not_sent_waits_again_before_the_others(queue):

@@ -6,6 +6,7 @@ import pytest
 
 from chimera_pipelines.defs._dagster_internals import create_execution_plan
 from chimera_pipelines.defs.executor.dispatching import Dispatching
+from chimera_pipelines.defs.executor.options import Options
 from chimera_pipelines.defs.executor.steps import Steps
 from chimera_pipelines.errors import HeadUnavailableError
 from chimera_pipelines.scheduling.router import Router
@@ -40,7 +41,7 @@ def log():
 def steps(log):
     plan = create_execution_plan(jobs.build("twenty", "in_process"))
     queue = Dispatching(Router(), HEAD_IDS)
-    return Steps(plan, log, queue, chain=True, max_regenerations=2)
+    return Steps(plan, log, queue, Options(max_regenerations=2))
 
 
 def asked(key):
