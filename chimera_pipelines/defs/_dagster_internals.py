@@ -5,6 +5,8 @@ says what has moved, and a test runs it against the installed version.
 """
 
 import inspect
+import os
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -128,6 +130,7 @@ __all__ = [
     "serialize_value",
     "setup_interrupt_handlers",
     "shape_problems",
+    "spare_search_path",
 ]
 
 
@@ -166,6 +169,16 @@ def hold_connections(*storages: Any) -> None:
     """As `keep_connections`, for storages that belong to no instance yet."""
     for storage in storages:
         storage.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=20)
+
+
+def spare_search_path() -> None:
+    """Keep the whole search path for the modules of jobs, in a process begun with `python -P`.
+
+    Dagster takes the first entry for the script's folder and leaves it out when it loads a job;
+    under `-P` there is no such entry, and PYTHONPATH would lose its first.
+    """
+    if sys.flags.safe_path and sys.path[:1] != [os.devnull]:
+        sys.path.insert(0, os.devnull)
 
 
 def run_worker_body(arguments: ExecuteRunArgs | ResumeRunArgs) -> None:

@@ -11,6 +11,7 @@ from chimera_pipelines.defs._dagster_internals import (
     deserialize_value,
     run_worker_body,
     setup_interrupt_handlers,
+    spare_search_path,
 )
 from chimera_pipelines.settings import settings
 
@@ -21,6 +22,7 @@ def main(arguments: str) -> None:
     """Run, or go on with, the run that the serialized arguments name; returns at its end."""
     settings.cache_clear()  # those of the agent; the environment is the launcher's now
     setup_interrupt_handlers()
+    spare_search_path()
     found = deserialize_value(arguments)
     if not isinstance(found, ExecuteRunArgs | ResumeRunArgs):
         raise TypeError(f"arguments of a run worker, not of {type(found).__name__}")

@@ -134,6 +134,8 @@ class Following:
                     tls=Tls.calling(str(entry.address), head, settings()),
                 )
             except (OSError, EOFError, WireError):
+                with self._changed:
+                    self._check_silence()
                 time.sleep(0.02)  # it died meanwhile, or its agent did
                 continue
             link = HeadLink(head, incarnation, connection, remote=entry.remote)

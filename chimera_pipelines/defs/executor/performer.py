@@ -24,6 +24,7 @@ from chimera_pipelines.defs._dagster_internals import (
     create_context_free_log_manager,
     deserialize_value,
     execute_plan_iterator,
+    spare_search_path,
 )
 from chimera_pipelines.defs.executor.known_runs import KnownRun, KnownRuns
 from chimera_pipelines.defs.residence import Residence, reside
@@ -39,6 +40,7 @@ class DagsterPerformer:
     def __init__(self, here: HeadContext) -> None:
         from chimera_pipelines.lifecycle.services import Services
 
+        spare_search_path()
         self._here = here
         self._known = KnownRuns()
         self._residence = Residence(Services(settings(), here=here))
