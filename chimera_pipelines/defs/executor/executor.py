@@ -38,7 +38,7 @@ from chimera_pipelines.scheduling.router import Router
 from chimera_pipelines.scheduling.routing import open_router
 from chimera_pipelines.settings import HEAD_IDS, settings
 
-LOOP_SECONDS = 0.002  # the stock loop's own sleep; the real wait is `HeadStepHandler.wait`
+LOOP_SECONDS = 0.002  # the stock loop's own sleep; the real wait is `Crew.wait`
 WAIT_SECONDS = 0.25  # longest wait when no head says anything
 IDLE_SECONDS = 0.05  # the loop's sleep while no step is in flight
 
