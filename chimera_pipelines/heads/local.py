@@ -31,9 +31,9 @@ from chimera_pipelines.heads.register_bank import (
     PropagatedRegister,
     RegisterBank,
 )
+from chimera_pipelines.heads.simulator import open_engine
 from chimera_pipelines.quantum.embedding import Embedding, embed
 from chimera_pipelines.quantum.engines.protocol import Engine, Evolved, Held, Request
-from chimera_pipelines.quantum.loading import load_qiskit
 from chimera_pipelines.quantum.measurement import Measurement, named
 from chimera_pipelines.quantum.observables import Observable
 from chimera_pipelines.quantum.record import CircuitRecord
@@ -300,34 +300,6 @@ def bank_bytes(device: Device) -> int:
     else:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return int(total * BANK_SHARE)
-
-
-def open_engine(device: Device) -> Engine:
-    """Aer on a device.
-
-    Raises:
-        HeadUnavailableError: MAML905 when neither qiskit-aer nor qiskit-aer-gpu is installed, or
-            the installed one has no GPU and a GPU is asked for.
-    """
-    require_simulator()
-    load_qiskit()
-    from chimera_pipelines.quantum.engines.aer import AerEngine
-
-    return AerEngine("GPU" if device == "gpu" else "CPU")
-
-
-def require_simulator() -> None:
-    """See that Aer is installed, without importing it.
-
-    Raises:
-        HeadUnavailableError: MAML905, neither qiskit-aer nor qiskit-aer-gpu is.
-    """
-    if importlib.util.find_spec("qiskit_aer") is None:
-        raise HeadUnavailableError(
-            "MAML905",
-            "neither qiskit-aer nor qiskit-aer-gpu is installed",
-            hint="install one of them, never both: the extra 'cpu' or the extra 'gpu'",
-        )
 
 
 def _observables(

@@ -20,13 +20,12 @@ from chimera_pipelines.errors import KernelError, SettingsError
 from chimera_pipelines.heads.local import LocalHead
 from chimera_pipelines.heads.performer import WrongSignatureError
 from chimera_pipelines.heads.protocol import Head
-from chimera_pipelines.lifecycle import admission, calls, measured, outputs, registers
+from chimera_pipelines.lifecycle import admission, calls, outputs, registers, signing
 from chimera_pipelines.lifecycle.preload import preload
 from chimera_pipelines.lifecycle.progress import NoteKey
 from chimera_pipelines.lifecycle.receipts import (
     GrantReceipt,
     SignedTicket,
-    TicketFields,
     TicketReceipt,
 )
 from chimera_pipelines.lifecycle.records import Invocation
@@ -279,28 +278,17 @@ class Run:
             HeadUnavailableError: CHIM761, this process was replaced.
             WrongSignatureError: CHIM742, this process signs wrongly; the entry is not written.
         """
-        head = self.head(invocation.head).describe()
-        fields = TicketFields(
-            run_id=self.run_id,
-            kernel=invocation.kernel,
-            status=status,
-            head=invocation.head,
-            head_kind=head.kind,
-            cuda_ns=cuda_ns,
-            input_digest=invocation.input_digest,
-            output_digest=output_digest,
-            partition=invocation.partition,
-            sandbox=invocation.tier,
-            attempt=invocation.attempt,
-            reading=measured.reading(
-                invocation,
-                kind=head.kind,
-                status=status,
-                work=self.kernels[invocation.kernel].work,
-                waited=self.waited.get(invocation.kernel),
-                checkpoint=checkpoint,
-                error=error,
-            ),
+        fields = signing.ticket_fields(
+            self.run_id,
+            invocation,
+            status,
+            output_digest,
+            cuda_ns,
+            kind=self.head(invocation.head).describe().kind,
+            work=self.kernels[invocation.kernel].work,
+            waited=self.waited.get(invocation.kernel),
+            checkpoint=checkpoint,
+            error=error,
         )
         try:
             return self.services.journal(self.document).signed(fields, self.services.check_fence)

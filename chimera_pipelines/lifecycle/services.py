@@ -16,8 +16,9 @@ from threading import RLock
 from typing import Any, Protocol, Self
 
 from chimera_pipelines.errors import HeadUnavailableError
-from chimera_pipelines.heads.local import build_heads, require_simulator
+from chimera_pipelines.heads.local import build_heads
 from chimera_pipelines.heads.protocol import Head
+from chimera_pipelines.heads.simulator import require_simulator
 from chimera_pipelines.ledger.ledger import Ledger
 from chimera_pipelines.lifecycle import sealing
 from chimera_pipelines.lifecycle.journal import Journal

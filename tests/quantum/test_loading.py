@@ -44,7 +44,7 @@ def run(program: str) -> subprocess.CompletedProcess[str]:
     ("module", "call"),
     [
         ("chimera_pipelines.quantum.loading", "load_qiskit()"),
-        ("chimera_pipelines.heads.local", "open_engine('cpu')"),
+        ("chimera_pipelines.heads.simulator", "open_engine('cpu')"),
     ],
 )
 def test_circuits_outlive_the_thread_that_loaded_qiskit(module, call):
