@@ -21,7 +21,7 @@ from pathlib import Path
 
 from chimera_pipelines.errors import HeadUnavailableError, UsageError, Where
 from chimera_pipelines.heads.performer import INCARNATIONS
-from chimera_pipelines.heads.proc import look
+from chimera_pipelines.heads.proc import alive, look
 from chimera_pipelines.heads.state import State
 
 LOCK_S = 1.0
@@ -148,9 +148,11 @@ class HeadsDirectory:
         except ValueError as error:
             raise _unreadable(path, str(error)) from None
         try:
-            return State.from_json(value)
+            state = State.from_json(value)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise _unreadable(path, f"{type(error).__name__}: {error}") from None
+        # Who has just taken the lock of a dead agent has not yet removed what that one left.
+        return state if alive(state.pid, state.created) else None
 
     def next_incarnation(self, head: str) -> int:
         """Count a new incarnation; from now on every older one finds itself fenced."""

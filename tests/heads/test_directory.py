@@ -9,7 +9,14 @@ import pytest
 from chimera_pipelines.errors import HeadUnavailableError, UsageError
 from chimera_pipelines.heads import directory as module
 from chimera_pipelines.heads.directory import HeadsDirectory
-from tests.heads.test_state import state
+from chimera_pipelines.heads.proc import look
+from tests.heads.test_state import state as any_state
+
+
+def state(**changes):
+    """What this process would publish if it were an agent."""
+    mine = {"pid": os.getpid(), "created": look(os.getpid()).created}
+    return any_state(**(mine | changes))
 
 
 @pytest.fixture
@@ -45,6 +52,13 @@ def test_without_a_folder_or_a_lock_there_is_no_agent(tmp_path, place):
     place.publish(state())  # a dead agent left it
     assert place.read() is None
     assert not place.held()
+
+
+def test_what_a_dead_agent_left_is_no_agent_to_those_who_see_its_heir_begin(locked):
+    """Between taking the lock and removing the old state."""
+    locked.publish(state(created=look(os.getpid()).created - 1))
+    assert locked.held()
+    assert locked.read() is None
 
 
 def test_an_agent_that_has_published_nothing_yet_is_starting(locked):
