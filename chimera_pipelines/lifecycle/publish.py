@@ -71,6 +71,7 @@ def adopt(run: Run, kernel: KernelSpec, invocation: Invocation, signed: SignedTi
     It left what is needed in a note; of one that is lost, the output and the ticket remain.
     """
     output = run.output(signed.output_digest)
+    registers.let_go(run.services, run.run_id, kernel.name)
     note = run.noted(kernel.name, _NOTE + signed.output_digest)
     if note is not None:
         return replace(Outcome.from_json(note), output=output, ticket=asdict(signed.receipt))
@@ -99,6 +100,8 @@ def _signed(
     signed = run.sign(done, status, content, finished.cuda_ns, checkpoint=checkpoint)
     if (signed.status, signed.head, signed.output_digest) != (status, invocation.head, content):
         return adopt(run, kernel, invocation, signed)
+    if finished.register is not None:
+        registers.let_go(run.services, run.run_id, kernel.name)
     seconds = invocation.after(Phase.FEEDBACK, elapsed_s()).seconds
     ticket = asdict(signed.receipt)
     return replace(outcome, output=run.output(content), ticket=ticket, seconds=seconds)

@@ -90,6 +90,14 @@ def _of_checkpoints(services: Services, document: str, kernel: str, content: str
     return None
 
 
+def let_go(services: Services, run_id: str, kernel: str) -> None:
+    """Let go of the states of a kernel that has published: its checkpoint has the register."""
+    try:
+        services.states.release(run_id, kernel)
+    except OSError as error:
+        _LOG.warning("states of '%s' are not released before the run ends: %s", kernel, error)
+
+
 def reclaim(services: Services, run_id: str, *, ok: bool) -> None:
     """Let go of the states of a run that ended well, and of runs that were over long ago.
 

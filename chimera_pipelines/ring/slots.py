@@ -80,13 +80,13 @@ class Slots:
                 groups[share.group] = groups.get(share.group, 0) + 1
         return max(groups.values(), default=0)
 
-    def free(self, head: str, slots: Sequence[int]) -> None:
-        """Let slots hold nothing. With none left in use all go, else a few stay to be reused."""
+    def free(self, head: str, slots: Sequence[int], *, spare: bool = False) -> None:
+        """Let slots hold nothing; a few stay while others are in use, or if they are `spare`."""
         for slot in slots:
             self._everywhere("clear", head, slot)
         table = self.table(head)
         empty = [slot for slot, share in table.items() if share is None]
-        kept = 0 if len(empty) == len(table) else _KEPT_FREE
+        kept = _KEPT_FREE if spare or len(empty) < len(table) else 0
         for slot in empty[kept:]:
             self._everywhere("delete", head, slot)
 

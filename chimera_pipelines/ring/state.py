@@ -158,8 +158,12 @@ class StateStore:
         return [ref for ref in found if run in (None, ref.key.run) and head in (None, ref.head)]
 
     def release(self, run: str, kernel: str | None = None) -> None:
-        """Let go of the states of a run, or of one of its kernels: their slots become free."""
-        self._free(lambda key: key.run == run and kernel in (None, key.kernel))
+        """Let go of the states of a run, or of one of its kernels: their slots become free.
+
+        A run that lets go of a kernel goes on, so that a few slots stay for the kernels to come.
+        """
+        mine = kernel is not None
+        self._free(lambda key: key.run == run and kernel in (None, key.kernel), spare=mine)
 
     def forget(self, keys: Collection[StateKey]) -> None:
         """Let go of every generation of these states."""
@@ -218,14 +222,14 @@ class StateStore:
                 if share is not None and key_of(share) is not None:
                     yield head, slot, share
 
-    def _free(self, over: Callable[[StateKey], bool]) -> int:
+    def _free(self, over: Callable[[StateKey], bool], *, spare: bool = False) -> int:
         freed = 0
         for head in self._slots.numbers():
             with self._slots.locked(head):
                 table = self._slots.table(head)
                 keys = {slot: key_of(share) for slot, share in table.items() if share}
                 wanted = [slot for slot, key in keys.items() if key is not None and over(key)]
-                self._slots.free(head, wanted)
+                self._slots.free(head, wanted, spare=spare)
                 freed += len(wanted)
         return freed
 

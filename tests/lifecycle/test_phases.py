@@ -117,6 +117,7 @@ def test_a_loop_keeps_its_last_register_and_the_time_of_all_passes(
     assert found.checkpoint is not None
     held = unpack(run.services.ring.rebuild(found.checkpoint["id"]))
     assert held.registers == {"register": last}
+    assert run.services.states.states(run.run_id) == [], "what is published needs no state"
     assert first != last
 
 

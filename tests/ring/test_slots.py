@@ -38,6 +38,8 @@ def test_free_slots_are_few_and_gone_with_the_last(tmp_path: Path, slots: Slots)
     assert sum(share is None for share in table.values()) == 4
     assert slots.headers("HEAD_2", 7) == 4
     assert slots.headers("HEAD_2", 3) == 0
+    states.release("run", "k7")
+    assert len(slots.numbers()["HEAD_2"]) == 4, "the run goes on"
     states.release("run")
     assert slots.numbers() == {}
 
