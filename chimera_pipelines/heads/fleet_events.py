@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from chimera_pipelines.errors import ChimeraError
 from chimera_pipelines.heads.frames import Message
 
+_FROM_OUTSIDE = ("stopped", "restart: ", "fault: ", "its agent is gone", "its machine is gone")
+
 
 @dataclass(frozen=True, slots=True)
 class Incarnation:
@@ -43,6 +45,11 @@ class Death:
     final: bool = False
     detect_s: float = 0.0
     fence_s: float = 0.0
+
+    @property
+    def from_outside(self) -> bool:
+        """Whether it is of a kind that no step brings about by what it computes."""
+        return self.reason.startswith(_FROM_OUTSIDE)
 
 
 @dataclass(frozen=True, slots=True)

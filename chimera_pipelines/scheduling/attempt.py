@@ -19,6 +19,8 @@ from chimera_pipelines.scheduling.kernel_task import read_record
 from chimera_pipelines.scheduling.run_report import KernelReport
 
 MAX_REGENERATIONS = 3
+MAX_FAULTS = 12
+"""Deaths in one phase that no kernel brings about, after which no head is tried any more."""
 GRACE_S = 10.0
 """How long a head may take to end a kernel whose time is up, or that was stopped."""
 
@@ -53,6 +55,7 @@ class Attempt:
         record: what the phase before it left, as JSON.
         again: a head began this attempt and died in it.
         deaths: heads that died in it since a phase of it ended last.
+        faults: how many of those deaths came from outside.
         since: when it began to wait for a head.
         avoid: heads on which attempts of it failed.
         died_at: when the head died that it was on, until another one goes on with it.
@@ -67,6 +70,7 @@ class Attempt:
     record: Mapping[str, Any] | None = None
     again: bool = False
     deaths: list[str] = field(default_factory=list)
+    faults: int = 0
     avoid: tuple[str, ...] = ()
     on: OnHead | None = None
     outcome: Outcome | None = None
@@ -121,16 +125,24 @@ class Attempt:
             self.failure = None if failure is None else attempts.from_json(failure)
             return
         self.deaths.clear()
+        self.faults = 0
         if self.phase is Phase.FEEDBACK:
             self.outcome = Outcome.from_json(frame["record"])
             return
         self.record = frame["record"]
         self.phase = PHASES[PHASES.index(self.phase) + 1]
 
-    def interrupted(self, now: float) -> None:
+    @property
+    def deadly(self) -> bool:
+        """Whether it has taken so many heads with it that it gets no more."""
+        own = len(self.deaths) - self.faults
+        return own > MAX_REGENERATIONS or self.faults > MAX_FAULTS
+
+    def interrupted(self, now: float, *, from_outside: bool) -> None:
         """Its head died in the middle of a phase; another one goes on with that."""
         assert self.on is not None  # noqa: S101 - it was there
         self.deaths.append(self.on.head)
+        self.faults += from_outside
         self.again, self.on, self.since, self.died_at = True, None, now, now
         self.error = self.failure = None
 

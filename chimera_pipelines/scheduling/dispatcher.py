@@ -19,7 +19,7 @@ from chimera_pipelines.heads.error_frames import error_of
 from chimera_pipelines.heads.fleet_events import Death
 from chimera_pipelines.lifecycle.run import INTERRUPTED
 from chimera_pipelines.phase import Phase
-from chimera_pipelines.scheduling.attempt import GRACE_S, MAX_REGENERATIONS, Attempt, OnHead
+from chimera_pipelines.scheduling.attempt import GRACE_S, Attempt, OnHead
 from chimera_pipelines.scheduling.giving import Giving
 from chimera_pipelines.scheduling.mailbox import Broken, Event, Said, Stopped, Up
 from chimera_pipelines.scheduling.run_report import KernelReport
@@ -151,8 +151,8 @@ class Dispatcher(Giving):
                 "phase": str(attempt.phase),
             }
         )
-        attempt.interrupted(self.clock())
-        if len(attempt.deaths) > MAX_REGENERATIONS:
+        attempt.interrupted(self.clock(), from_outside=death.from_outside)
+        if attempt.deadly:
             self._abandon(attempt, death, self._deadly(attempt, death))
             return
         _LOG.warning(
