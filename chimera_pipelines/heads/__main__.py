@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from chimera_pipelines.errors import ChimeraError
-from chimera_pipelines.heads.agent import Agent, AgentOptions, report
+from chimera_pipelines.heads.agent import Agent, AgentOptions
 from chimera_pipelines.heads.error_frames import error_json
 from chimera_pipelines.heads.tls import Tls, TlsFiles
 from chimera_pipelines.settings import settings
@@ -35,11 +39,19 @@ def main(arguments: Sequence[str]) -> int:
         agent = Agent(_beyond(options, given))
     except ChimeraError as error:
         logging.getLogger(__name__).exception("the agent does not start")
-        report(given.report, {"is": "error", "error": error_json(error)})
+        _report(given.report, {"is": "error", "error": error_json(error)})
         return int(error.exit_code)
-    report(given.report, {"is": "ready"})
+    _report(given.report, {"is": "ready"})
     agent.run()
     return 0
+
+
+def _report(descriptor: int | None, frame: Mapping[str, Any]) -> None:
+    """Tell who started us how it went, once."""
+    if descriptor is not None:
+        with suppress(BrokenPipeError):
+            os.write(descriptor, json.dumps(frame).encode())
+        os.close(descriptor)
 
 
 def _beyond(options: AgentOptions, given: argparse.Namespace) -> AgentOptions:

@@ -8,9 +8,6 @@ it. Run workers do not: a run finds other heads.
 
 from __future__ import annotations
 
-import gc
-import importlib
-import json
 import logging
 import os
 import secrets
@@ -25,13 +22,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chimera_pipelines.errors import HeadUnavailableError, UsageError
-from chimera_pipelines.heads import offspring
+from chimera_pipelines.errors import UsageError
 from chimera_pipelines.heads.control import Client, ControlServer
 from chimera_pipelines.heads.directory import HeadsDirectory
 from chimera_pipelines.heads.keeper import local_keepers
 from chimera_pipelines.heads.office import HeadKeeper, Office
+from chimera_pipelines.heads.preloading import preload
 from chimera_pipelines.heads.proc import look
+from chimera_pipelines.heads.run_workers import RunWorkers
 from chimera_pipelines.heads.state import CONTROL, KINDS, State
 from chimera_pipelines.heads.tls import Tls
 from chimera_pipelines.heads.wire import Listener
@@ -90,7 +88,7 @@ class Agent:
         performers = dict(options.performers or {})
         preload((*options.preload, *(target.split(":")[0] for target in performers.values())))
         self._selector = selectors.DefaultSelector()
-        self._workers: dict[int, offspring.Child] = {}
+        self._workers = RunWorkers(self._selector, self._descriptors)
         self._dirty = True
         self._stop_at: float | None = None
         mine = look(os.getpid())
@@ -208,7 +206,7 @@ class Agent:
                 if keeper.entry.incarnation == frame["incarnation"]:
                     keeper.fence(f"fault: {frame['reason']}")
             case "spawn":
-                return {"is": "spawned", "pid": self._spawn(frame)}
+                return {"is": "spawned", "pid": self._workers.spawn(frame)}
             case "stop":
                 self._stop()
             case other:
@@ -232,27 +230,6 @@ class Agent:
             "heads": heads,
             "workers": len(self._workers),
         }
-
-    def _spawn(self, frame: Mapping[str, Any]) -> int:
-        """Fork a run worker."""
-        entry, arguments = str(frame["entry"]), dict(frame["args"])
-        log, cwd, env = frame["log"], str(frame["cwd"]), dict(frame["env"])
-
-        def task() -> int:
-            offspring.detach(log, cwd, env)
-            return offspring.call(entry, arguments)
-
-        child = offspring.fork(task, closing=self._descriptors(), name="run-worker", dies=False)
-        self._workers[child.pid] = child
-        self._selector.register(child.pidfd, selectors.EVENT_READ, lambda _: self._reap(child))
-        return child.pid
-
-    def _reap(self, child: offspring.Child) -> None:
-        self._selector.unregister(child.pidfd)
-        if child.reap() is None:
-            self._selector.register(child.pidfd, selectors.EVENT_READ, lambda _: self._reap(child))
-        else:
-            del self._workers[child.pid]
 
     def _take_signals(self) -> tuple[socket.socket, socket.socket]:
         """Have signals wake the selector; none ends us in the middle of something."""
@@ -286,36 +263,3 @@ class Agent:
         registered = [key.fd for key in self._selector.get_map().values()]
         epoll = getattr(self._selector, "fileno", lambda: -1)()
         return [*registered, epoll, self._lock, self._wake[1].fileno()]
-
-
-def preload(modules: tuple[str, ...]) -> None:
-    """Import what every head will need, and keep the collector from touching it.
-
-    A module may have a function `before_fork`, which makes ready what imports alone do not: caches,
-    tables of libraries. It must start no thread and leave nothing open.
-
-    Raises:
-        HeadUnavailableError: CHIM718, one cannot be imported.
-    """
-    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # torch asks NVML, and opens no CUDA
-    for module in dict.fromkeys(modules):
-        try:
-            ready = getattr(importlib.import_module(module), "before_fork", None)
-            if ready is not None:
-                ready()
-        except Exception as error:
-            raise HeadUnavailableError(
-                "CHIM718",
-                f"cannot import '{module}' for the heads: {type(error).__name__}: {error}",
-                hint="see 'chimera doctor'; the agent's log has more",
-            ) from error
-    gc.collect()
-    gc.freeze()
-
-
-def report(descriptor: int | None, frame: Mapping[str, Any]) -> None:
-    """Tell who started us how it went, once."""
-    if descriptor is not None:
-        with suppress(BrokenPipeError):
-            os.write(descriptor, json.dumps(frame).encode())
-        os.close(descriptor)

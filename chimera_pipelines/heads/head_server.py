@@ -16,41 +16,20 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from chimera_pipelines.errors import HeadUnavailableError
 from chimera_pipelines.heads import register_frames
 from chimera_pipelines.heads.device_faults import device_lost
-from chimera_pipelines.heads.error_frames import error_json
 from chimera_pipelines.heads.frames import Bytes, Message
 from chimera_pipelines.heads.interrupts import Interrupts
+from chimera_pipelines.heads.jobs import Job, Peer
 from chimera_pipelines.heads.performer import DeviceLostError, HeadContext, Performer, Work
 
 MakePerformer: TypeAlias = Callable[[HeadContext], Performer]
 
 _log = logging.getLogger(__name__)
-
-
-class Peer(Protocol):
-    """A client's connection."""
-
-    def send(self, frame: Mapping[str, Any], buffers: Sequence[Bytes] = ()) -> None:
-        """Send a frame; OSError when the client is gone."""
-        ...
-
-    def hang_up(self) -> None:
-        """End the connection."""
-        ...
-
-
-@dataclass(slots=True)
-class _Job:
-    """A work and the client that hears of it."""
-
-    work: Work
-    peer: Peer
 
 
 class HeadServer:
@@ -80,8 +59,8 @@ class HeadServer:
         self._makers = performers
         self._performers: dict[str, Performer] = {}
         self._tell = beat
-        self._waiting: deque[_Job] = deque()
-        self._now: _Job | None = None
+        self._waiting: deque[Job] = deque()
+        self._now: Job | None = None
         self._watchers: list[Peer] = []
         self._changed = threading.Condition(threading.RLock())
 
@@ -144,20 +123,9 @@ class HeadServer:
         }
 
     def _accept(self, peer: Peer, message: Message) -> None:
-        frame = message.frame
-        orphan = frame.get("orphan", "finish")
-        if orphan not in ("finish", "cancel") or not isinstance(frame["payload"], dict):
-            raise ValueError("a work that is none")
-        work = Work(
-            str(frame["work"]),
-            str(frame["performer"]),
-            frame["payload"],
-            run=str(frame.get("run", "")),
-            orphan=orphan,
-            buffers=message.buffers,
-        )
+        job = Job.of(message, peer)
         with self._changed:
-            self._waiting.append(_Job(work, peer))
+            self._waiting.append(job)
             self._changed.notify_all()
         if self._now is not None:  # one that is idle takes it at once, and says so then
             self._tell(self.beat())
@@ -188,19 +156,10 @@ class HeadServer:
             jobs = [job for job in self._jobs() if job.work.run == run]
             for job in jobs:
                 job.peer = peer
-            works = [
-                {
-                    "work": job.work.id,
-                    "performer": job.work.performer,
-                    "payload": job.work.payload,
-                    "current": job.work.current,
-                    "ended": list(job.work.ended),
-                }
-                for job in jobs
-            ]
+            works = [job.for_adoption() for job in jobs]
             self._send(peer, {"is": "adopted", "run": run, "works": works})
 
-    def _jobs(self) -> list[_Job]:
+    def _jobs(self) -> list[Job]:
         return [*([self._now] if self._now is not None else []), *self._waiting]
 
     # From the main thread.
@@ -220,7 +179,7 @@ class HeadServer:
         with self._changed:
             self._now = None
             queued = len(self._waiting)
-            self._send(job.peer, _rest(job.work, error, queued))
+            self._send(job.peer, job.rest(error, queued))
             if isinstance(error, DeviceLostError):
                 raise error
             if not queued:
@@ -235,7 +194,7 @@ class HeadServer:
                 _log.exception("performer %r does not close", name)
         self._performers.clear()
 
-    def _perform(self, job: _Job) -> BaseException | None:
+    def _perform(self, job: Job) -> BaseException | None:
         """Perform a work; the error that ended it."""
         work = job.work
         try:
@@ -261,19 +220,13 @@ class HeadServer:
                 self._performers[name] = made
         return self._performers[name]
 
-    def _emit(self, job: _Job, frame: Mapping[str, Any]) -> None:
+    def _emit(self, job: Job, frame: Mapping[str, Any]) -> None:
         with self.interrupts.shielded():
-            work = job.work
-            told = {**frame, "work": work.id}
+            told = {**frame, "work": job.work.id}
             buffers = told.pop("buffers", ())
             with self._changed:  # who adopts the work gets the frame once: in its list or sent
-                if told["is"] == "start":
-                    work.current = str(told["key"])
-                elif told["is"] == "end":
-                    work.current = None
-                    work.ended.append(told)
-                peer = job.peer
-                self._send(peer, told, buffers)
+                job.saw(told)
+                self._send(job.peer, told, buffers)
             self._tell(self.beat())
 
     def _broadcast(self, what: str) -> None:
@@ -288,18 +241,3 @@ class HeadServer:
         except OSError as error:
             _log.info("a client is gone: %s", error)
             peer.hang_up()
-
-
-def _rest(work: Work, error: BaseException | None, queued: int) -> dict[str, Any]:
-    """The last frame of a work."""
-    interrupted = isinstance(error, KeyboardInterrupt)
-    return {
-        "is": "rest",
-        "work": work.id,
-        "failed": work.current,
-        "error": None if error is None or interrupted else error_json(error),
-        "interrupted": interrupted,
-        "cancelled": work.cancelled,
-        "queued": queued,
-        "ends": isinstance(error, DeviceLostError),
-    }

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from chimera_pipelines.errors import HeadUnavailableError
-from chimera_pipelines.heads.agent import preload
 from chimera_pipelines.heads.directory import HeadsDirectory
 from chimera_pipelines.heads.keeper import MOST_FAILURES
+from chimera_pipelines.heads.preloading import preload
 from chimera_pipelines.heads.proc import look
 from tests.heads.agents import ROOT, running, until
 
