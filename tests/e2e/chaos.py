@@ -15,6 +15,7 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 from typing import Self
 
 from chimera_pipelines.errors import ChimeraError
@@ -135,6 +136,8 @@ def document(count: int, *, seed: int = 1, work: int = 100) -> str:
 class Driver:
     """Hurts a head every few seconds until it is told to stop.
 
+    A head that a fault waits for already is left alone.
+
     Attributes:
         heads: folder of the agent.
         marks: folder of what preloaded faults look for (tests/e2e/faults.py).
@@ -178,10 +181,13 @@ class Driver:
             state = None
         if state is None:
             return {}
+        marked = {mark.name.partition("_HEAD_")[2] for mark in self.marks.iterdir()}
         return {
             head: entry.pid
             for head, entry in state.heads.items()
-            if entry.pid is not None and entry.state == "idle"
+            if entry.pid is not None
+            and entry.state == "idle"
+            and head.removeprefix("HEAD_") not in marked
         }
 
     def _hurt(self, kind: str, head: str, pid: int) -> None:
@@ -196,8 +202,35 @@ class Driver:
 
 
 def share_bytes(home: Path) -> int:
-    """Bytes of all files below the ring."""
-    return sum(path.stat().st_size for path in (home / "ring").rglob("*") if path.is_file())
+    """Bytes of all files below the ring, which may come and go meanwhile."""
+    found = 0
+    for path in (home / "ring").rglob("*"):
+        with suppress(FileNotFoundError):
+            status = path.stat()
+            found += status.st_size if S_ISREG(status.st_mode) else 0
+    return found
+
+
+@dataclass
+class Scale:
+    """Weighs the ring again and again until it is told to stop; `most` is its greatest size."""
+
+    home: Path
+    most: int = 0
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Self:
+        self._thread = threading.Thread(target=self._weigh, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _weigh(self) -> None:
+        while not self._stop.wait(0.1):
+            self.most = max(self.most, share_bytes(self.home))
 
 
 def running(pids: set[int]) -> set[int]:

@@ -8,10 +8,14 @@ Each is done once, when its mark is found in the folder TEST_MARKS, and takes it
 `die_after_KEY`    the head is killed when step KEY has ended, before it tells
 `hold_KEY`         the head sleeps when step KEY has started, until someone ends it
 `poison_KEY`       as `die_KEY`, and the mark stays
+`eat_KEY`          the head takes more memory than there is when step KEY has started
+
+The file TEST_TOLD gets a line for each step that a head has told the end of: `RUN KEY`.
 """
 
 import os
 import signal
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +26,8 @@ from chimera_pipelines.heads.local import LocalHead
 from chimera_pipelines.lifecycle.journal_entries import Draft
 
 MARKS = Path(os.environ["TEST_MARKS"])
+TOLD = Path(os.environ["TEST_TOLD"])
+EATEN = 8 << 30
 
 
 def marked(name):
@@ -47,9 +53,13 @@ sign = Draft._sign
 propagate = LocalHead.propagate
 
 
+unheard = threading.Event()  # who gets a corrupted frame reads nothing more
+
+
 def send_or_corrupt(sock, parts):
     whole = b"".join(bytes(part) for part in parts)
     if b'"work"' in whole and of_head("corrupt"):
+        unheard.set()
         at = len(whole) // 2
         whole = whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :]
     send(sock, [whole])
@@ -60,10 +70,20 @@ def emit_or_die(self, job, frame):
     if frame.get("is") == "end" and marked(f"die_after_{key}"):
         die()
     emit(self, job, frame)
+    if frame.get("is") == "end" and "error" not in frame and not unheard.is_set():
+        tell(f"{job.work.id.partition(':')[0]} {key}\n")
     if frame.get("is") == "start" and marked(f"hold_{key}"):
         time.sleep(60)
+    if frame.get("is") == "start" and marked(f"eat_{key}"):
+        b"x" * EATEN
     if frame.get("is") == "start" and (marked(f"die_{key}") or (MARKS / f"poison_{key}").exists()):
         die()
+
+
+def tell(line):
+    out = os.open(TOLD, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    os.write(out, line.encode())
+    os.close(out)
 
 
 def sign_or_not(self, action, fields, signer, now):

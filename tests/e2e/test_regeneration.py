@@ -18,7 +18,7 @@ import pytest
 
 from chimera_pipelines.heads.timeline import Stage, Timeline
 from tests.e2e.chaos import document, running
-from tests.e2e.warm import World, finished, outputs, until, warm
+from tests.e2e.warm import World, each_once, finished, outputs, until, warm
 
 KERNELS = 3
 DOCUMENT = document(KERNELS, seed=4, work=60)
@@ -56,11 +56,12 @@ def came_back(world: World, before: int) -> list[Timeline]:
 
 
 def check(world: World, path: Path, report: dict[str, Any], calm: dict[str, str]) -> None:
-    """One ticket a kernel, the outputs of an undisturbed run, History and ledger agree."""
+    """The outputs of an undisturbed run, each step ended once, one ticket a kernel everywhere."""
     assert report["status"] == "ok"
     assert outputs(report) == calm
     assert sorted(world.tickets(path)) == sorted((name, "ok") for name in calm)
     assert world.in_ledger(report["run_id"]) == sorted((name, "ok") for name in calm)
+    assert world.steps(report["run_id"]) == each_once(calm)
     (run,) = (kernel for kernel in report["kernels"] if kernel["name"] == CIRCUIT)
     assert run["attempts"] == 1, "a death is no attempt"
 
@@ -174,6 +175,32 @@ def test_a_wrong_signature(world: World, calm: dict[str, str]) -> None:
     check(world, path, world.run(path), calm)
     reasons = {timeline.reason for timeline in came_back(world, before)}
     assert reasons == {"fault: it signed a ticket that does not verify"}
+
+
+MEMORY = Path("/sys/fs/cgroup/memory")
+
+
+def test_ended_for_want_of_memory(world: World, calm: dict[str, str]) -> None:
+    before = deaths(world)
+    path = world.document(DOCUMENT.replace("head: [qiskit]", "head: [HEAD_1]"), "memory")
+    pid = world.entry("HEAD_1").pid
+    group = MEMORY / f"chimera-test-{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / "memory.limit_in_bytes").write_text(str(1 << 30))
+        (group / "memory.swappiness").write_text("0")
+        (group / "cgroup.procs").write_text(str(pid))
+    except OSError as error:
+        pytest.skip(f"no memory control group can be made here: {error}")
+    try:
+        world.mark(f"eat_{CIRCUIT}.propagate")
+        check(world, path, world.run(path), calm)
+        (timeline,) = came_back(world, before)
+        assert timeline.head == "HEAD_1"
+        assert "want of memory" in timeline.reason
+    finally:
+        until("an empty group", lambda: not (group / "cgroup.procs").read_text())
+        group.rmdir()
 
 
 def test_history_shows_stages_and_the_resumption(world: World, calm: dict[str, str]) -> None:

@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from chimera_pipelines.heads.state import HeadEntry
 from chimera_pipelines.ledger.evidence import HeadEvent
 from chimera_pipelines.ledger.ledger import Ledger
 from chimera_pipelines.maml.history import parse_history
+from chimera_pipelines.phase import PHASES
 from chimera_pipelines.scheduling.performers import PERFORMERS
 from chimera_pipelines.settings import Settings
 from tests.e2e.chaos import wait_gone
@@ -48,13 +50,22 @@ class World:
         return Settings(home=self.home, memory_bytes=1 << 30)
 
     @property
+    def variables(self) -> dict[str, str]:
+        """What preloaded faults look for."""
+        return {"TEST_MARKS": str(self.marks), "TEST_TOLD": str(self.told)}
+
+    @property
+    def told(self) -> Path:
+        return self.marks.with_name("told")
+
+    @property
     def environment(self) -> dict[str, str]:
         kept = {name: text for name, text in os.environ.items() if not name.startswith("CHIMERA_")}
         return {
             **kept,
             "CHIMERA_HOME": str(self.home),
             "CHIMERA_MEMORY_BYTES": str(1 << 30),
-            "TEST_MARKS": str(self.marks),
+            **self.variables,
             "PYTHONPATH": str(ROOT),
             "NO_COLOR": "1",
         }
@@ -121,6 +132,11 @@ class World:
         entries = [e for e in parse_history(path.read_bytes()) if e.action == "TICKET"]
         return [(entry.fields["kernel"], entry.fields["status"]) for entry in entries]
 
+    def steps(self, run_id: str) -> Counter[str]:
+        """How often heads told the end of each step of a run."""
+        lines = (line.split() for line in self.told.read_text("utf-8").splitlines())
+        return Counter(key for run, key in lines if run == run_id)
+
     def in_ledger(self, run_id: str) -> list[tuple[str, str]]:
         """(kernel, status) of every ticket of a run that the ledger has; its chain holds."""
         ledger = Ledger(self.settings.ledger)
@@ -164,6 +180,11 @@ def outputs(report: Mapping[str, Any]) -> dict[str, str]:
     return {kernel["name"]: kernel["output_digest"] for kernel in report["kernels"]}
 
 
+def each_once(kernels: Iterable[str]) -> Counter[str]:
+    """Every phase of these kernels, ended and told once."""
+    return Counter(f"{name}.{phase}" for name in kernels for phase in PHASES)
+
+
 @contextmanager
 def warm(folder: Path, *, start: tuple[str, ...] = ()) -> Iterator[World]:
     """Heads for the time of a test; afterwards no process of it is left."""
@@ -172,7 +193,8 @@ def warm(folder: Path, *, start: tuple[str, ...] = ()) -> Iterator[World]:
     world.home.mkdir()
     recipe = Recipe(world.settings, dict(PERFORMERS), world.preload, start)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TEST_MARKS", str(world.marks))
+        for name, text in world.variables.items():
+            patch.setenv(name, text)
         patch.setenv("PYTHONPATH", str(ROOT))
         handle = start_agent(recipe, world.heads)
     try:
