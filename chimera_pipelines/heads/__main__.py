@@ -16,6 +16,7 @@ from typing import Any
 from chimera_pipelines.errors import ChimeraError
 from chimera_pipelines.heads.agent import Agent, AgentOptions
 from chimera_pipelines.heads.error_frames import error_json
+from chimera_pipelines.heads.recipe import SETTINGS_DIGEST
 from chimera_pipelines.heads.tls import Tls, TlsFiles
 from chimera_pipelines.settings import settings
 
@@ -31,9 +32,10 @@ def main(arguments: Sequence[str]) -> int:
         dict(pair.split("=", 1) for pair in given.performer),
         given.device,
         given.memory,
-        given.settings,
+        os.environ.pop(SETTINGS_DIGEST, ""),
         tuple(given.start),
         given.owner,
+        keeps_folder=given.keep_folder,
     )
     try:
         agent = Agent(_beyond(options, given))
@@ -82,8 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--start", action="append", default=[], metavar="HEAD")
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--memory", type=int, metavar="BYTES")
-    parser.add_argument("--settings", default="", metavar="DIGEST")
     parser.add_argument("--owner", type=int, metavar="PID")
+    parser.add_argument("--keep-folder", action="store_true")
     parser.add_argument("--report", type=int, metavar="DESCRIPTOR")
     parser.add_argument("--listen", metavar="tcp:HOST")
     parser.add_argument("--secret", type=Path, metavar="FILE")

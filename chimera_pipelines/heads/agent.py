@@ -36,6 +36,7 @@ from chimera_pipelines.heads.wire import Listener
 
 TICK_S = 0.1
 STOP_S = 3.0
+LOOK_S = 5.0
 _log = logging.getLogger(__name__)
 
 
@@ -48,7 +49,8 @@ class AgentOptions:
         performers: "module:Class" by name; their modules are imported too.
         settings: digest of the settings in our environment.
         start: heads to start at once; the others when asked for.
-        owner: process that we serve alone and end with, or None.
+        owner: process that we serve and end with, or None.
+        keeps_folder: the folder stays when the owner ends; else it was made for the owner alone.
         listen: as `Office.listen`.
         tls: of connections over TCP.
         secret: opens our sockets; a new one by default.
@@ -64,6 +66,7 @@ class AgentOptions:
     settings: str = ""
     start: tuple[str, ...] = ()
     owner: int | None = None
+    keeps_folder: bool = False
     listen: str | None = None
     tls: Tls | None = None
     secret: bytes | None = None
@@ -90,6 +93,8 @@ class Agent:
         self._selector = selectors.DefaultSelector()
         self._workers = RunWorkers(self._selector, self._descriptors)
         self._dirty = True
+        self._unpublished = False
+        self._look_again = 0.0
         self._stop_at: float | None = None
         mine = look(os.getpid())
         self._office = Office(
@@ -138,6 +143,10 @@ class Agent:
         for keeper in self._keepers.values():
             keeper.tick(now)
         self._control.sweep(now)
+        if now > self._look_again:
+            self._look_again = now + LOOK_S
+            self._directory.tend_log()
+            self._dirty = self._dirty or self._unpublished
         if self._dirty:
             self._publish()
 
@@ -164,7 +173,7 @@ class Agent:
             self._turn()
         self._directory.clean()
         self._control.close()
-        if self._options.owner is not None:
+        if self._options.owner is not None and not self._options.keeps_folder:
             shutil.rmtree(self._directory.path, ignore_errors=True)
         os.close(self._lock)
 
@@ -174,7 +183,14 @@ class Agent:
     def _publish(self) -> None:
         self._dirty = False
         state = self._state()
-        self._directory.publish(state)
+        try:
+            self._directory.publish(state)
+        except OSError as error:
+            # Heads and watchers go on; who comes anew may find an old state until there is room.
+            _log.error("the state cannot be written: %s", error)
+            self._unpublished = True
+        else:
+            self._unpublished = False
         self._control.tell_watchers({"is": "state", "state": state.as_json(secret=False)})
 
     def _state(self) -> State:

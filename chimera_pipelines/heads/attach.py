@@ -32,7 +32,6 @@ from chimera_pipelines.settings import Settings
 START_S = 120.0
 _STOP_S = 6.0
 _LOOK_S = 0.1
-_LOG_BYTES = 16 * 1024 * 1024
 _OWN = re.compile(r"own-(\d+)-[0-9a-f]+")
 
 
@@ -42,13 +41,15 @@ class AgentHandle:
 
     Attributes:
         directory: its folder.
-        own: started by this process for itself, and ended by `close`.
+        own: started by this process, and ended by `close`.
         recipe: how another is started when it dies; None: not at all.
+        keeps_folder: the folder is not the agent's alone, and stays.
     """
 
     directory: Path
     own: bool
     recipe: Recipe | None = None
+    keeps_folder: bool = False
     _process: subprocess.Popen[bytes] | None = None
     _report: int | None = None
     _failure: ChimeraError | None = None
@@ -110,7 +111,8 @@ class AgentHandle:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        if not self.keeps_folder:
+            shutil.rmtree(self.directory, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self
@@ -182,24 +184,28 @@ def start_own(recipe: Recipe) -> AgentHandle:
     return start_agent(recipe, own, owner=os.getpid())
 
 
-def start_agent(recipe: Recipe, folder: Path, *, owner: int | None = None) -> AgentHandle:
+def start_agent(
+    recipe: Recipe, folder: Path, *, owner: int | None = None, keeps_folder: bool = False
+) -> AgentHandle:
     """Start an agent in a folder; returns at once (`AgentHandle.wait`).
 
     Args:
         recipe: how.
         folder: where.
         owner: process that it ends with; None: it stays until it is stopped.
+        keeps_folder: the folder stays when the owner ends.
 
     Raises:
         UsageError: CHIM711, the folder is not ours.
     """
     place = HeadsDirectory(folder)
     place.ensure()
+    place.tend_log()
     reading, writing = os.pipe()
     try:
         with _log(place.log) as log:
             process = subprocess.Popen(
-                command(recipe, folder, owner=owner, report=writing),
+                command(recipe, folder, owner=owner, keeps_folder=keeps_folder, report=writing),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -212,7 +218,7 @@ def start_agent(recipe: Recipe, folder: Path, *, owner: int | None = None) -> Ag
         raise
     finally:
         os.close(writing)
-    return AgentHandle(folder, owner is not None, recipe, process, reading)
+    return AgentHandle(folder, owner is not None, recipe, keeps_folder, process, reading)
 
 
 def sweep(folder: Path) -> None:
@@ -237,9 +243,6 @@ def gone(pid: int, created: int, *, within_s: float) -> bool:
 
 
 def _log(path: Path) -> Any:
-    """The log to be added to; begun anew when it is long."""
-    with suppress(FileNotFoundError):
-        if path.stat().st_size > _LOG_BYTES:
-            path.unlink()
+    """The log, to be added to."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
     return open(os.open(path, flags, 0o600), "ab")  # noqa: PTH123 - the caller closes it

@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import stat
 import time
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from chimera_pipelines.heads.proc import alive, look
 from chimera_pipelines.heads.state import State
 
 LOCK_S = 1.0
+LOG_BYTES = 16 * 1024 * 1024
 _STATE = "state.json"
 _LOCK = "lock"
 
@@ -39,6 +41,16 @@ class HeadsDirectory:
     def log(self) -> Path:
         """What the agent and its heads print."""
         return self.path / "agent.log"
+
+    def tend_log(self) -> None:
+        """Begin the log anew when it is long; one older part is kept.
+
+        It is copied and emptied, not renamed: agent and heads have it open to add to it.
+        """
+        with suppress(FileNotFoundError):
+            if self.log.stat().st_size > LOG_BYTES:
+                shutil.copyfile(self.log, self.log.with_suffix(".log.old"))
+                os.truncate(self.log, 0)
 
     def ensure(self) -> None:
         """Make the folder, for our user alone.

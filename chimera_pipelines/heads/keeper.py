@@ -7,44 +7,25 @@ row it stays down until someone asks for it.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import selectors
 import signal
-import socket
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from chimera_pipelines.heads import offspring
-from chimera_pipelines.heads.liveness import Pulse
+from chimera_pipelines.heads.delivery import HeadProcess, deliver
 from chimera_pipelines.heads.office import HeadKeeper, Office
-from chimera_pipelines.heads.oom import killed_by, oom_kills
-from chimera_pipelines.heads.performer import ENDINGS, Predecessor
+from chimera_pipelines.heads.performer import Predecessor
 from chimera_pipelines.heads.proc import look
-from chimera_pipelines.heads.process import Birth, serve
 from chimera_pipelines.heads.state import KINDS, HeadEntry
-from chimera_pipelines.heads.wire import Listener
 
 MOST_FAILURES = 5
 _FIRST_PAUSE_S = 0.05
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Process:
-    """The process of the newest incarnation."""
-
-    child: offspring.Child
-    beats: socket.socket
-    pulse: Pulse
-    forked: float
-    oom_kills: int
-    ready: bool = False
-    fenced: tuple[str, int | None, float, float] | None = None
 
 
 class Keeper:
@@ -64,7 +45,7 @@ class Keeper:
             self.entry = replace(self.entry, before=gone)
         self.said: dict[str, Any] = {}
         self._office = office
-        self._process: _Process | None = None
+        self._process: HeadProcess | None = None
         self._failures = 0
         self._again: float | None = None
         self._stopping = False
@@ -133,38 +114,22 @@ class Keeper:
                 os.kill(self._process.child.pid, number)
 
     def _fork(self) -> None:
-        office = self._office
-        number = office.directory.next_incarnation(self.head)
-        listener = Listener(office.address(self.head, number), directory=office.directory.path)
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        ours.setblocking(False)
-        birth = Birth(
-            self.head,
-            self.entry.kind,
-            office.device,
-            office.memory_bytes,
-            number,
-            office.agent,
-            office.secret,
-            office.directory.path,
-            office.performers,
-            self._predecessor(),
-            listener,
-            theirs,
-            office.tls,
-        )
-        closing = [*office.descriptors(), ours.fileno()]
-        child = offspring.fork(lambda: serve(birth), closing=closing, name=self.head, dies=True)
-        listener.close()
-        theirs.close()
-        now = time.monotonic()
-        self._process = _Process(child, ours, Pulse(now), now, oom_kills())
-        office.selector.register(ours, selectors.EVENT_READ, self._hear)
+        try:
+            number = self._office.directory.next_incarnation(self.head)
+            process = deliver(self.head, self.entry.kind, number, self._predecessor(), self._office)
+        except OSError as error:  # no space, no memory, no descriptor: for now
+            _log.error("%s cannot be forked: %s", self.head, error)
+            self._try_again(f"it cannot be forked: {error}")
+            return
+        self._process = process
+        self._recompute = False
+        office, child = self._office, process.child
+        office.selector.register(process.beats, selectors.EVENT_READ, self._hear)
         office.selector.register(child.pidfd, selectors.EVENT_READ, self._ended)
         self.said = {}
         self.entry = replace(
             self.entry,
-            address=listener.address,
+            address=process.address,
             pid=child.pid,
             created=child.created,
             incarnation=number,
@@ -177,9 +142,8 @@ class Keeper:
 
     def _predecessor(self) -> Predecessor | None:
         """What the next process is told of the one before it."""
-        before, asked = self.entry.before, self._recompute
-        self._recompute = False
-        if not asked:
+        before = self.entry.before
+        if not self._recompute:
             return before
         if before is None:
             before = Predecessor(self.entry.incarnation, "restart", None, 0.0, 0.0)
@@ -190,19 +154,14 @@ class Keeper:
         process = self._process
         if process is None:
             return
-        data = None
-        with suppress(BlockingIOError, ConnectionError):
-            while True:
-                data = process.beats.recv(4096)
-        if data is None:
+        said = process.hear()
+        if said is None:
             return
-        now = time.monotonic()
-        process.pulse.beat(now)
-        self.said = json.loads(data)
+        self.said = said
         if "busy" in self.said and not process.ready:
             process.ready = True
             self._failures = 0
-            start_s = round(now - process.forked, 6)
+            start_s = round(time.monotonic() - process.forked, 6)
             self.entry = replace(self.entry, state="idle", start_s=start_s)
             self._office.changed()
 
@@ -225,11 +184,11 @@ class Keeper:
             self._next(process)
         self._office.changed()
 
-    def _bury(self, process: _Process, status: int) -> None:
+    def _bury(self, process: HeadProcess, status: int) -> None:
         """Note how an incarnation ended, and take its socket away."""
         now = time.monotonic()
         reason, number, detect_s, since = process.fenced or (
-            *_how_it_ended(status, process.oom_kills),
+            *process.how_it_ended(status),
             now - process.pulse.beaten,
             now,
         )
@@ -245,30 +204,26 @@ class Keeper:
             self.entry, address=None, pid=None, created=None, state="down", before=before
         )
 
-    def _next(self, process: _Process) -> None:
+    def _next(self, process: HeadProcess) -> None:
         if process.ready or process.fenced is not None:
             self._fork()
             return
-        self._failures += 1
         before = self.entry.before
-        if self._failures >= MOST_FAILURES and before is not None:
-            problem = f"it died at its start {self._failures} times in a row: {before.reason}"
+        self._try_again("it died at its start" + (f": {before.reason}" if before else ""))
+
+    def _try_again(self, what: str) -> None:
+        """Fork it again in a while, or leave it down when that never helped."""
+        self._failures += 1
+        if self._failures >= MOST_FAILURES:
+            problem = f"{what} ({self._failures} times in a row)"
             _log.error("%s stays down (CHIM716): %s", self.head, problem)
-            self.entry = replace(self.entry, problem=problem)
-            return
-        self._again = time.monotonic() + _FIRST_PAUSE_S * 2**self._failures
-        self.entry = replace(self.entry, state="regenerating")
+            self.entry = replace(self.entry, state="down", problem=problem)
+        else:
+            self._again = time.monotonic() + _FIRST_PAUSE_S * 2**self._failures
+            self.entry = replace(self.entry, state="regenerating")
+        self._office.changed()
 
 
 def local_keepers(office: Office) -> dict[str, HeadKeeper]:
     """Keepers of all heads as processes of this agent."""
     return {head: Keeper(head, office) for head in KINDS}
-
-
-def _how_it_ended(status: int, oom_kills_before: int) -> tuple[str, int | None]:
-    """What a wait status says, and the signal."""
-    if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        return killed_by(number, kills=oom_kills() - oom_kills_before), number
-    code = os.waitstatus_to_exitcode(status)
-    return ENDINGS.get(code, f"ended with exit code {code}"), None

@@ -7,6 +7,7 @@ that a client can connect as soon as it knows the address.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import logging
@@ -16,6 +17,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,7 +41,11 @@ from chimera_pipelines.heads.regeneration import (
 from chimera_pipelines.heads.timeline import Timeline
 from chimera_pipelines.heads.tls import Tls
 
+MAX_CLIENTS = 256
 _STUCK_S = 30.0  # a client that reads nothing for so long is hung up on
+_PAUSE_S = 0.1
+_PASSING = {errno.ECONNABORTED, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_STEP_CHARS = 300  # of a step's name in a beat: a datagram that the agent reads in one piece
 
 _log = logging.getLogger(__name__)
 
@@ -153,6 +159,9 @@ class Beats:
 
     def __call__(self, now: Mapping[str, Any]) -> None:
         """Say this, now and from now on."""
+        step = now.get("step")
+        if isinstance(step, str):
+            now = {**now, "step": step[:_STEP_CHARS]}
         self._said = json.dumps(now).encode()
         self._send()
 
@@ -185,14 +194,40 @@ def _context(birth: Birth) -> HeadContext:
 
 
 def _accept(server: HeadServer, birth: Birth) -> None:
+    """Give every connection a thread, `MAX_CLIENTS` at most: more are hung up on."""
+    places = threading.BoundedSemaphore(MAX_CLIENTS)
     while True:
         try:
             sock = birth.listener.accept()
-        except OSError:
-            _log.exception("%s accepts no more", birth.head)
-            os._exit(1)  # nobody could reach this process again: a new one is better
-        reader = threading.Thread(target=_read, args=(server, sock, birth), daemon=True)
-        reader.start()
+        except OSError as error:
+            if error.errno not in _PASSING:
+                _log.exception("%s accepts no more", birth.head)
+                os._exit(1)  # nobody could reach this process again: a new one is better
+            _log.warning("%s cannot accept a connection now: %s", birth.head, error)
+            time.sleep(_PAUSE_S)
+            continue
+        if not places.acquire(blocking=False):
+            _log.warning("%s refused a connection: %d are open", birth.head, MAX_CLIENTS)
+            sock.close()
+            continue
+        _begin_reading(server, sock, birth, places)
+
+
+def _begin_reading(
+    server: HeadServer, sock: socket.socket, birth: Birth, places: threading.Semaphore
+) -> None:
+    def read() -> None:
+        try:
+            _read(server, sock, birth)
+        finally:
+            places.release()
+
+    try:
+        threading.Thread(target=read, name="client", daemon=True).start()
+    except RuntimeError as error:  # no more threads; those that end make room
+        _log.warning("%s refused a connection: %s", birth.head, error)
+        sock.close()
+        places.release()
 
 
 def _read(server: HeadServer, sock: socket.socket, birth: Birth) -> None:

@@ -14,6 +14,12 @@ from chimera_pipelines.digest import canonical, sha256
 from chimera_pipelines.heads.state import State
 from chimera_pipelines.settings import Settings
 
+SETTINGS_DIGEST = "HEADS_SETTINGS_DIGEST"
+"""Variable in which an agent finds the digest of its settings."""
+
+MODULE = "chimera_pipelines.heads"
+"""What an agent's interpreter runs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -45,13 +51,20 @@ def settings_digest(settings: Settings) -> str:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Our environment, with these settings in place of ours."""
+    """Our environment, with these settings in place of ours.
+
+    Their digest goes along here: settings may hold a password of a database, and from a command
+    line, which everybody on the machine can read, its digest would let it be guessed.
+    """
     kept = {name: text for name, text in os.environ.items() if not name.startswith("CHIMERA_")}
     given = {name: value for name, value in _fields(settings).items() if value is not None}
-    return kept | {f"CHIMERA_{name.upper()}": _text(value) for name, value in given.items()}
+    texts = {f"CHIMERA_{name.upper()}": _text(value) for name, value in given.items()}
+    return kept | texts | {SETTINGS_DIGEST: settings_digest(settings)}
 
 
-def command(recipe: Recipe, folder: Path, *, owner: int | None, report: int) -> list[str]:
+def command(
+    recipe: Recipe, folder: Path, *, owner: int | None, keeps_folder: bool, report: int
+) -> list[str]:
     """The command line of an agent: no secret is in it."""
     settings = recipe.settings
     lists = {
@@ -62,15 +75,15 @@ def command(recipe: Recipe, folder: Path, *, owner: int | None, report: int) -> 
     single = {
         "--device": settings.device,
         "--memory": settings.head_memory_bytes,
-        "--settings": settings_digest(settings),
         "--owner": owner,
         "--report": report,
     }
-    words = [sys.executable, "-P", "-m", "chimera_pipelines.heads", str(folder)]
+    words = [sys.executable, "-P", "-m", MODULE, str(folder)]
     for option, values in lists.items():
         words += [part for value in values for part in (option, value)]
     for name, value in single.items():
         words += [] if value is None else [name, str(value)]
+    words += ["--keep-folder"] if keeps_folder else []
     return [*words, *recipe.options]
 
 

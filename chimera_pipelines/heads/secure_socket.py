@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from threading import Lock
 from typing import Any
 
@@ -44,15 +45,20 @@ class SecureSocket:
         self._writing = Lock()
 
     def shake_hands(self) -> None:
-        """The TLS handshake. A refusal is told to the peer before it is raised.
+        """The TLS handshake, within the socket's timeout in all.
+
+        A refusal is told to the peer before it is raised.
 
         Raises:
             PlaintextError: the peer speaks something else.
             OSError: the connection failed, or the peer hung up; `TimeoutError` when it is silent.
             ssl.SSLError: a side refuses the other's certificate.
         """
-        first = True
+        first, patience_s = True, self._raw.gettimeout()
+        until = None if patience_s is None else time.monotonic() + patience_s
         while not self._step():
+            if until is not None:
+                self._raw.settimeout(max(0.001, until - time.monotonic()))
             data = self._raw.recv(_RECEIVE)
             if first and data and data[0] not in (_ALERT, _HANDSHAKE):
                 raise PlaintextError("the peer does not speak tls")
@@ -60,6 +66,7 @@ class SecureSocket:
                 raise ConnectionError("the peer hung up during the tls handshake")
             first = False
             self._incoming.write(data)
+        self._raw.settimeout(patience_s)
 
     def _step(self) -> bool:
         """Go on with the handshake; true when it is done."""

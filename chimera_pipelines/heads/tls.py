@@ -187,7 +187,7 @@ class Tls:
         return None if files is None else cls.of_client(files, settings.gateway, head)
 
     def secure(self, raw: socket.socket) -> SecureSocket:
-        """Shake hands over a connected socket, whose timeout bounds each wait.
+        """Shake hands over a connected socket, whose timeout bounds the handshake.
 
         Takes the socket over: it is closed when this fails.
 

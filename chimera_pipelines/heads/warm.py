@@ -15,6 +15,7 @@ from chimera_pipelines.heads import wire
 from chimera_pipelines.heads.attach import gone, heads_directory, start_agent
 from chimera_pipelines.heads.directory import HeadsDirectory
 from chimera_pipelines.heads.error_frames import error_of
+from chimera_pipelines.heads.proc import alive
 from chimera_pipelines.heads.recipe import Recipe, serves
 from chimera_pipelines.heads.reports import rows_of_status, rows_without_agent
 from chimera_pipelines.heads.state import CONTROL, KINDS, State
@@ -53,6 +54,24 @@ def up(recipe: Recipe, *, timeout_s: float = UP_S) -> list[dict[str, Any]]:
     return status(recipe.settings)
 
 
+@contextmanager
+def beside(recipe: Recipe) -> Iterator[bool]:
+    """Warm heads for as long as this process lasts, unless some are up; whether they are ours.
+
+    Returns at once; heads are still starting then. Whatever ends this process ends them.
+
+    Raises:
+        UsageError: CHIM711, the folder belongs to somebody else.
+    """
+    directory = HeadsDirectory(heads_directory(recipe.settings))
+    if directory.exists() and directory.held():
+        yield False
+        return
+    recipe = replace(recipe, start=tuple(KINDS))
+    with start_agent(recipe, directory.path, owner=os.getpid(), keeps_folder=True):
+        yield True
+
+
 def down(settings: Settings) -> int | None:
     """End the warm agent and its heads; how many heads there were, None when no agent ran.
 
@@ -80,7 +99,7 @@ def down(settings: Settings) -> int | None:
     else:
         if _free(directory, _DOWN_S):
             return heads
-    if agent is not None:
+    if agent is not None and alive(*agent):
         with suppress(ProcessLookupError):
             os.kill(agent[0], signal.SIGKILL)
         gone(*agent, within_s=_KILLED_S)

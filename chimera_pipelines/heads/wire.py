@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -160,6 +161,7 @@ def connect(
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     else:
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    until = time.monotonic() + timeout_s
     try:
         sock.settimeout(timeout_s)
         if kind == "unix":
@@ -169,8 +171,9 @@ def connect(
         else:
             sock.connect((name, port))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return _shaken(_secure(sock, tls), Handshake(secret, server=False))
-        return _shaken(sock, Handshake(secret, server=False))
+            secured = _secure(sock, tls)
+            return _shaken(secured, Handshake(secret, server=False), until)
+        return _shaken(sock, Handshake(secret, server=False), until)
     except BaseException:
         sock.close()
         raise
@@ -188,14 +191,16 @@ def accept(
     Raises:
         OSError, EOFError, ChimeraError: as `connect`; the socket is closed then.
     """
+    until = time.monotonic() + timeout_s
     try:
         sock.settimeout(timeout_s)
         if sock.family == socket.AF_UNIX:
             check_peer(sock)
         else:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return _shaken(_secure(sock, tls), Handshake(secret, server=True))
-        return _shaken(sock, Handshake(secret, server=True))
+            secured = _secure(sock, tls)
+            return _shaken(secured, Handshake(secret, server=True), until)
+        return _shaken(sock, Handshake(secret, server=True), until)
     except BaseException:
         sock.close()
         raise
@@ -227,12 +232,13 @@ def _secure(sock: socket.socket, tls: Tls | None) -> SecureSocket:
     return tls.secure(sock)
 
 
-def _shaken(sock: _Socket, hands: Handshake) -> Connection:
+def _shaken(sock: _Socket, hands: Handshake, until: float) -> Connection:
+    """A connection once hands are shaken, which may take until then in all."""
     greeting = hands.begin()
     if greeting:
         sock.sendall(greeting)
     while hands.need:
-        answer = hands.feed(bytes(_receive(sock, hands.need)))
+        answer = hands.feed(bytes(_receive(sock, hands.need, until)))
         if answer:
             sock.sendall(answer)
     sock.settimeout(None)
@@ -255,11 +261,13 @@ def _send_all(sock: _Socket, parts: Sequence[Bytes]) -> None:
             left[0] = left[0][sent:]
 
 
-def _receive(sock: _Socket, size: int) -> bytearray:
+def _receive(sock: _Socket, size: int, until: float | None = None) -> bytearray:
     data = bytearray(size)
     view = memoryview(data)
     done = 0
     while done < size:
+        if until is not None:
+            sock.settimeout(max(0.001, until - time.monotonic()))
         count = sock.recv_into(view[done:])
         if count == 0:
             raise EOFError("the other side hung up")
