@@ -30,6 +30,7 @@ from tests.e2e.chaos import wait_gone
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN_S = 150.0
+FAULTS = ("tests.e2e.faults",)
 
 
 @dataclass
@@ -38,7 +39,7 @@ class World:
 
     home: Path
     marks: Path
-    preload: tuple[str, ...] = ("tests.e2e.faults",)
+    preload: tuple[str, ...] = FAULTS
     pids: set[int] = field(default_factory=set)
 
     @property
@@ -186,9 +187,11 @@ def each_once(kernels: Iterable[str]) -> Counter[str]:
 
 
 @contextmanager
-def warm(folder: Path, *, start: tuple[str, ...] = ()) -> Iterator[World]:
+def warm(
+    folder: Path, *, start: tuple[str, ...] = (), preload: tuple[str, ...] = FAULTS
+) -> Iterator[World]:
     """Heads for the time of a test; afterwards no process of it is left."""
-    world = World(folder / "home", folder / "marks")
+    world = World(folder / "home", folder / "marks", preload)
     world.marks.mkdir(parents=True)
     world.home.mkdir()
     recipe = Recipe(world.settings, dict(PERFORMERS), world.preload, start)
