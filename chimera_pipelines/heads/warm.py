@@ -47,7 +47,7 @@ def up(recipe: Recipe, *, timeout_s: float = UP_S) -> list[dict[str, Any]]:
             f"the heads that are up (agent {state.pid}) have other settings or other performers",
             hint="run 'chimera heads down', then 'chimera heads up'",
         )
-    with _control(directory, state, until) as control:
+    with _answering(directory, state, until) as control:
         for head in KINDS:
             control.send({"do": "start", "head": head})
         _until(control, state, _all_answer, until)
@@ -98,6 +98,8 @@ def down(settings: Settings) -> int | None:
             raise
     else:
         if _free(directory, _DOWN_S):
+            if agent is not None:
+                gone(*agent, within_s=_KILLED_S)  # it holds nothing any more
             return heads
     if agent is not None and alive(*agent):
         with suppress(ProcessLookupError):
@@ -137,7 +139,7 @@ def restart(
         raise HeadUnavailableError(
             "CHIM714", "no heads are up", hint="start them with 'chimera heads up'"
         )
-    with _control(directory, state, until) as control:
+    with _answering(directory, state, until) as control:
         for head in heads:
             frame = {"do": "restart", "head": head, "reason": "asked for", "recompute": recompute}
             control.send(frame)
@@ -220,6 +222,20 @@ def _control(directory: HeadsDirectory, state: State, until: float) -> Iterator[
     with wire.connect(CONTROL, state.secret, directory=directory.path, timeout_s=left) as control:
         control.settimeout(left)
         yield control
+
+
+@contextmanager
+def _answering(directory: HeadsDirectory, state: State, until: float) -> Iterator[wire.Connection]:
+    """As `_control`.
+
+    Raises:
+        HeadUnavailableError: CHIM714, it does not answer.
+    """
+    try:
+        with _control(directory, state, until) as control:
+            yield control
+    except (OSError, EOFError):
+        raise _no_agent(directory) from None
 
 
 def _until(control: wire.Connection, state: State, ready: Any, until: float) -> None:

@@ -311,7 +311,7 @@ def test_watchers_hear_of_every_incarnation(agent):
         agent.ask("start", head="HEAD_2")
         while states[-1] != "idle":
             states.append(control.receive().frame["state"]["heads"]["HEAD_2"]["state"])
-        assert [s for s in ("down", "starting", "idle") if s in states] == list(dict.fromkeys(states))
+        assert list(dict.fromkeys(states)) in (["down", "starting", "idle"], ["down", "idle"])
         agent.ask("restart", head="HEAD_2", reason="a test")
         entry = {"incarnation": 1}
         while not (entry["incarnation"] == 2 and entry["state"] == "idle"):

@@ -103,3 +103,10 @@ def worker(path, go):
     }
     Path(f"{path}.new").write_text(json.dumps(note))
     Path(f"{path}.new").rename(path)
+
+
+class Stillborn:
+    """A regenerator that no head survives."""
+
+    def __init__(self, here):
+        os._exit(9)
