@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import report
+from chimera_pipelines.cli.warm_heads import recipe
 from chimera_pipelines.digest import sha256
 from chimera_pipelines.heads.timeline import Stage, Timeline
 from chimera_pipelines.ledger.ledger import Ledger
@@ -17,6 +18,7 @@ from chimera_pipelines.lifecycle.receipts import TicketFields
 from chimera_pipelines.lifecycle.run_id import new_run_id
 from chimera_pipelines.lifecycle.sealing import key_store
 from chimera_pipelines.maml.history import doc_digest
+from chimera_pipelines.settings import Settings
 from tests.e2e.warm import World, warm
 
 ENCRYPTION = {"GCM": "aes-256", "SIV": "aes-512"}
@@ -134,7 +136,8 @@ def measure(
     """Rows of one size and suite, for a history that grows."""
     qubits = (size << 20).bit_length() - 1 - 4  # 16 bytes an amplitude
     rows: list[report.Row] = []
-    with warm(folder, start=(HEAD,), preload=("benchmarks.step_deaths",)) as world:
+    preload = (*recipe(Settings()).preload, "benchmarks.step_deaths")  # as of `chimera heads up`
+    with warm(folder, start=(HEAD,), preload=preload) as world:
         path = world.document(TEXT.format(qubits=qubits, encryption=ENCRYPTION[suite]))
         world.run(path)
         written = 0

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 COMPUTING = ("duckdb", "numpy", "qiskit", "qiskit_aer", "scipy", "torch")
 """Libraries that steps of some documents import."""
 
+RETURNING = ("chimera_pipelines.heads.snapshot",)
+"""What a head that comes back needs at once for its registers."""
+
 
 def recipe(settings: Settings, *, cluster: str | None = None) -> Recipe:
     """Heads that serve `chimera run` and Dagster alike, their imports done.
@@ -27,7 +30,11 @@ def recipe(settings: Settings, *, cluster: str | None = None) -> Recipe:
     return Recipe(
         settings,
         {**PERFORMERS, **dagster_side.PERFORMERS},
-        (*(name for name in COMPUTING if find_spec(name) is not None), *dagster_side.PRELOAD),
+        (
+            *(name for name in COMPUTING if find_spec(name) is not None),
+            *RETURNING,
+            *dagster_side.PRELOAD,
+        ),
         options=() if cluster is None else _placed(settings, cluster),
     )
 
