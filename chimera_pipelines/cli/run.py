@@ -109,16 +109,19 @@ def _partitions(plan: Plan, partition: str | None, *, every: bool) -> tuple[str 
 
 @contextmanager
 def _agent(*, needed: bool) -> Iterator[AgentHandle | None]:
-    """The warm agent, or one of our own that starts while the document is compiled."""
+    """The warm agent, or one of our own: it starts while the document is compiled."""
     from chimera_pipelines.settings import settings
 
     if not needed or settings().heads == "in_process":
         yield None
         return
+    # What we need ourselves is imported first: our own agent is a fork that has it too. Engines
+    # are not: a head imports its own while its first sandbox starts.
+    import chimera_pipelines.runner
+    import chimera_pipelines.scheduling.plan  # noqa: F401
     from chimera_pipelines.heads.attach import attach_or_start
 
-    # No imports before the fork: a head does its own while its first sandbox starts.
-    with attach_or_start(settings(), performers=PERFORMERS, preload=()) as agent:
+    with attach_or_start(settings(), performers=PERFORMERS, preload=(), forking=True) as agent:
         yield agent
 
 

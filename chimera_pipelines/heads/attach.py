@@ -25,6 +25,7 @@ from typing import Any, Self
 from chimera_pipelines.errors import ChimeraError, HeadUnavailableError
 from chimera_pipelines.heads.directory import HeadsDirectory
 from chimera_pipelines.heads.error_frames import error_of
+from chimera_pipelines.heads.forked import ForkedAgent, can_fork, fork_agent
 from chimera_pipelines.heads.proc import look
 from chimera_pipelines.heads.recipe import Recipe, command, environment, serves
 from chimera_pipelines.settings import Settings
@@ -50,7 +51,7 @@ class AgentHandle:
     own: bool
     recipe: Recipe | None = None
     keeps_folder: bool = False
-    _process: subprocess.Popen[bytes] | None = None
+    _process: subprocess.Popen[bytes] | ForkedAgent | None = None
     _report: int | None = None
     _failure: ChimeraError | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -146,6 +147,7 @@ def attach_or_start(
     performers: Mapping[str, str],
     preload: Sequence[str],
     lazily: bool = True,
+    forking: bool = False,
 ) -> AgentHandle:
     """The warm agent of CHIMERA_HOME if it can serve us, else an agent of our own.
 
@@ -154,6 +156,8 @@ def attach_or_start(
         performers: "module:Class" by name.
         preload: modules that an own agent imports before it forks heads.
         lazily: return at once; an own agent is still starting then (`AgentHandle.wait`).
+        forking: an own agent may be a fork of this process, whose imports and state it shares,
+            if that has but one thread.
 
     Raises:
         UsageError: CHIM711, CHIM717; HeadUnavailableError: CHIM712: as `HeadsDirectory.read`.
@@ -164,7 +168,7 @@ def attach_or_start(
     state = HeadsDirectory(folder).read()
     if state is not None and serves(state, recipe):
         return AgentHandle(folder, own=False, recipe=recipe)
-    handle = start_own(recipe)
+    handle = start_own(recipe, forking=forking)
     if not lazily:
         handle.wait()
     return handle
@@ -175,17 +179,25 @@ def heads_directory(settings: Settings) -> Path:
     return settings.root / "heads"
 
 
-def start_own(recipe: Recipe) -> AgentHandle:
-    """Start an agent for this process alone, in a folder of its own; returns at once."""
+def start_own(recipe: Recipe, *, forking: bool = False) -> AgentHandle:
+    """Start an agent for this process alone, in a folder of its own; returns at once.
+
+    Arguments as of `attach_or_start`.
+    """
     folder = heads_directory(recipe.settings)
     HeadsDirectory(folder).ensure()
     sweep(folder)
     own = folder / f"own-{os.getpid()}-{secrets.token_hex(4)}"
-    return start_agent(recipe, own, owner=os.getpid())
+    return start_agent(recipe, own, owner=os.getpid(), forking=forking)
 
 
 def start_agent(
-    recipe: Recipe, folder: Path, *, owner: int | None = None, keeps_folder: bool = False
+    recipe: Recipe,
+    folder: Path,
+    *,
+    owner: int | None = None,
+    keeps_folder: bool = False,
+    forking: bool = False,
 ) -> AgentHandle:
     """Start an agent in a folder; returns at once (`AgentHandle.wait`).
 
@@ -194,6 +206,7 @@ def start_agent(
         folder: where.
         owner: process that it ends with; None: it stays until it is stopped.
         keeps_folder: the folder stays when the owner ends.
+        forking: as `attach_or_start`.
 
     Raises:
         UsageError: CHIM711, the folder is not ours.
@@ -202,17 +215,23 @@ def start_agent(
     place.ensure()
     place.tend_log()
     reading, writing = os.pipe()
+    process: subprocess.Popen[bytes] | ForkedAgent
+    words = command(recipe, folder, owner=owner, keeps_folder=keeps_folder, report=writing)
     try:
         with _log(place.log) as log:
-            process = subprocess.Popen(
-                command(recipe, folder, owner=owner, keeps_folder=keeps_folder, report=writing),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=environment(recipe.settings),
-                pass_fds=[writing],
-                start_new_session=True,
-            )
+            variables = environment(recipe.settings)
+            if forking and can_fork():
+                process = fork_agent(words, variables, log, report=writing)
+            else:
+                process = subprocess.Popen(
+                    words,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=variables,
+                    pass_fds=[writing],
+                    start_new_session=True,
+                )
     except BaseException:
         os.close(reading)
         raise
