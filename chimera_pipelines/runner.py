@@ -80,13 +80,26 @@ def run_plan(
         )
         held.callback(run.close)
         opened(run)
+        state = RunState(plan, run, watch)
+        executor = InProcess(state) if fleet is None else _dispatcher(state, fleet, mailbox)
+        if isinstance(executor, Dispatcher):
+            executor.get_ready()
         run.begin()
-        reports, deaths = _execute(RunState(plan, run, watch), fleet, mailbox)
+        reports = _execute(state, executor)
+    deaths = executor.regenerations if isinstance(executor, Dispatcher) else ()
     history = services.journal(plan.document).summary()
     interrupted = run.stopped == INTERRUPTED and any(r.outcome is None for r in reports)
     seconds = time.monotonic() - started
     return RunReport(
-        plan, run.run_id, partition, seconds, reports, history, str(run.tier), interrupted, deaths
+        plan,
+        run.run_id,
+        partition,
+        seconds,
+        reports,
+        history,
+        str(run.tier),
+        interrupted,
+        tuple(deaths),
     )
 
 
@@ -95,22 +108,19 @@ def _first_heads(plan: Plan) -> tuple[str, ...]:
     return tuple(sorted(first))
 
 
-def _execute(
-    state: RunState, fleet: Heads | None, mailbox: Mailbox
-) -> tuple[tuple[KernelReport, ...], tuple[Mapping[str, object], ...]]:
+def _dispatcher(state: RunState, fleet: Heads, mailbox: Mailbox) -> Dispatcher:
+    run = state.run
+    router = open_router(run.services.ledger, run.services.settings, run_id=run.run_id)
+    return Dispatcher(state, fleet, mailbox, router, _first_heads(state.plan))
+
+
+def _execute(state: RunState, executor: Dispatcher | InProcess) -> tuple[KernelReport, ...]:
     """Run the kernels and record the run's end, however it comes."""
-    run, ended = state.run, "failed"
-    dispatcher: Dispatcher | InProcess = InProcess(state)
+    ended = "failed"
     try:
-        if fleet is not None:
-            settings, ledger = run.services.settings, run.services.ledger
-            router = open_router(ledger, settings, run_id=run.run_id)
-            first = _first_heads(state.plan)
-            dispatcher = Dispatcher(state, fleet, mailbox, router, first)
-        dispatcher.execute()
+        executor.execute()
         if all(report.outcome is not None for report in state.reports.values()):
             ended = "ok"
     finally:
-        run.finish(ended)
-    deaths = dispatcher.regenerations if isinstance(dispatcher, Dispatcher) else []
-    return state.all(), tuple(deaths)
+        state.run.finish(ended)
+    return state.all()

@@ -63,10 +63,11 @@ class Dispatcher(Giving):
             case Up():
                 self._placing.changed(event.head)
                 self._came_back(event)
+                self._welcome(event.head)
             case Said() if event.frame["is"] == "regenerated":
                 self._resumptions.regenerated(event.head, event.frame["timeline"])
             case Said():
-                self._heard(event.frame)
+                self._heard(event.head, event.frame)
             case Death():
                 self._died(event)
             case Broken():
@@ -74,9 +75,11 @@ class Dispatcher(Giving):
             case Stopped():
                 self._stop()
 
-    def _heard(self, frame: Mapping[str, Any]) -> None:
+    def _heard(self, head: str, frame: Mapping[str, Any]) -> None:
         attempt = self._of(frame.get("work"))
         if attempt is None:
+            if frame["is"] == "rest":
+                self._ready(head, frame["work"])
             return
         match frame["is"]:
             case "start":

@@ -28,6 +28,7 @@ from chimera_pipelines.scheduling.router import NoHeadError, Router
 from chimera_pipelines.scheduling.run_report import KernelReport
 from chimera_pipelines.scheduling.run_state import RunState
 
+_READY = ":ready"
 _SOON = 2
 """Dependents of a kernel that heads may get ready for while it runs."""
 
@@ -58,6 +59,11 @@ class Giving:
         self._placing = Placing(self.heads, self.router, self.required)
         ledger = self.state.run.services.settings.ledger
         self._resumptions = Resumptions(recorder(ledger), self.clock)
+
+    def get_ready(self) -> None:
+        """Let heads that are up begin what the first kernels need; before the run is granted."""
+        for kernel in self.state.ready():
+            self._get_ready(kernel.name, self._placing.target(kernel))
 
     def _queued(self) -> list[Attempt]:
         return [attempt for attempt in self._attempts.values() if attempt.on is None]
@@ -118,6 +124,7 @@ class Giving:
         if not self._perform(head, work, task):
             self._placing.silent(head)
             return
+        self._placing.prepared(head)
         attempt.on = OnHead(head, work)
         self._spoken.discard(kernel.name)
         elsewhere = [other for other in dependents if head not in other.heads]
@@ -128,8 +135,24 @@ class Giving:
     def _get_ready(self, kernel: str, head: str | None) -> None:
         """Let an idle head begin what takes time before a kernel that comes soon can run."""
         if head is not None:
-            work = f"{self.state.run.run_id}:{kernel}:ready"
-            self._perform(head, work, KernelTask(self._run_task(), kernel, phase=None))
+            work = f"{self.state.run.run_id}:{kernel}{_READY}"
+            if self._perform(head, work, KernelTask(self._run_task(), kernel, phase=None)):
+                self._placing.preparing(head)
+
+    def _welcome(self, head: str) -> None:
+        """A head answers: if nothing waits for it, let it get ready for what will soon."""
+        if any(head in attempt.kernel.heads for attempt in self._queued()):
+            return
+        under_way = self._attempts.keys() | self.state.reports.keys()
+        for kernel in self.state.waiting:
+            if self._placing.target(kernel) == head and under_way.issuperset(kernel.producers):
+                self._get_ready(kernel.name, head)
+                return
+
+    def _ready(self, head: str, work: str) -> None:
+        """A head is done with a work: if it got ready by that, it is."""
+        if work.endswith(_READY):
+            self._placing.prepared(head)
 
     def _perform(self, head: str, work: str, task: KernelTask) -> bool:
         payload = task.to_json()

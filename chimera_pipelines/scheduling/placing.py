@@ -71,15 +71,25 @@ class Placing:
         self._router = router
         self._required = set(required)
         self._silent: set[str] = set()
+        self._preparing: set[str] = set()
         self.lost: dict[str, str] = {}
 
     def changed(self, head: str) -> None:
         """A head came, or went: give it work again."""
         self._silent.discard(head)
+        self._preparing.discard(head)
 
     def silent(self, head: str) -> None:
         """A head did not take its work: it is about to be told of as down."""
         self._silent.add(head)
+
+    def preparing(self, head: str) -> None:
+        """A head gets ready for a kernel, which is soon done: it may be given one meanwhile."""
+        self._preparing.add(head)
+
+    def prepared(self, head: str) -> None:
+        """A head is ready, or was given a kernel."""
+        self._preparing.discard(head)
 
     def next(self, waiting: Sequence[Attempt]) -> tuple[Attempt, str] | None:
         """A kernel and the idle head that it goes to now; None when all have to wait.
@@ -90,8 +100,9 @@ class Placing:
         """
         if not waiting:
             return None
-        idle = [head for head in self._heads.idle() if head not in self._silent]
-        busy = [head for head in self._heads.up() if head not in idle]
+        up, free = self._heads.up(), {*self._heads.idle(), *self._preparing}
+        idle = [head for head in up if head in free and head not in self._silent]
+        busy = [head for head in up if head not in idle]
         jobs = [self._job(attempt) for attempt in waiting]
         found = self._router.choose(jobs, idle, busy=busy, now=time.monotonic())
         if found is None:
@@ -133,7 +144,8 @@ class Placing:
 
     def target(self, kernel: KernelSpec) -> str | None:
         """An idle head that a kernel will probably go to."""
-        return next((head for head in kernel.heads if head in self._heads.idle()), None)
+        idle = set(self._heads.idle()) - self._preparing - self._silent
+        return next((head for head in kernel.heads if head in idle), None)
 
     def hopeless(self, attempt: Attempt) -> HeadUnavailableError | None:
         """Why no head will ever run it, when all that may are lost."""
