@@ -18,7 +18,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ class AgentOptions:
     keeps_folder: bool = False
     listen: str | None = None
     tls: Tls | None = None
-    secret: bytes | None = None
+    secret: bytes | None = field(default=None, repr=False)
     inherits: float | None = None
     keepers: Callable[[Office], Mapping[str, HeadKeeper]] = local_keepers
 

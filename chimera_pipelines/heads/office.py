@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import selectors
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from chimera_pipelines.heads.directory import HeadsDirectory
@@ -26,7 +26,7 @@ class Office:
     """
 
     agent: str
-    secret: bytes
+    secret: bytes = field(repr=False)
     directory: HeadsDirectory
     performers: Mapping[str, str]
     device: Any

@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -67,7 +67,7 @@ class Birth:
     memory_bytes: int | None
     incarnation: int
     agent: str
-    secret: bytes
+    secret: bytes = field(repr=False)
     directory: Path
     performers: Mapping[str, str]
     before: Predecessor | None
