@@ -31,6 +31,8 @@ KERNEL_TAG = "chimera/kernel"
 HEADS_TAG = "chimera/heads"
 CRITICAL_TAG = "chimera/critical"
 TIMEOUT_TAG = "chimera/timeout"
+WORK_TAG = "chimera/work"
+ASKED_TAG = "chimera/asked"
 # The lifecycle ends a kernel at its `timeout`; what the executor ends later is one that it cannot.
 OVERRUN_SECONDS = 10.0
 CHECK_OUTPUT = "ticket"
@@ -197,5 +199,8 @@ def tags_of(plan_digest: str, kernel: KernelSpec) -> dict[str, str]:
         KERNEL_TAG: kernel.name,
         HEADS_TAG: ",".join(kernel.heads),
         TIMEOUT_TAG: f"{kernel.timeout_s + OVERRUN_SECONDS:g}",
+        WORK_TAG: kernel.work,
     }
+    if kernel.head_tags:
+        found[ASKED_TAG] = ",".join(kernel.head_tags)
     return {**found, CRITICAL_TAG: "true"} if kernel.critical else found

@@ -134,7 +134,8 @@ class HeadServer:
         with self._changed:
             self._watchers.append(peer)
             busy = bool(self._jobs())
-        self._send(peer, {"is": "busy" if busy else "idle", "step": self.beat()["step"]})
+        found = {"is": "busy" if busy else "idle", "work": self._doing()}
+        self._send(peer, {**found, "step": self.beat()["step"]})
         if self.timeline is not None:
             self._send(peer, {"is": "regenerated", "timeline": self.timeline})
 
@@ -229,10 +230,15 @@ class HeadServer:
                 self._send(job.peer, told, buffers)
             self._tell(self.beat())
 
+    def _doing(self) -> str | None:
+        """The work that it performs, by which those who wait see for whom."""
+        now = self._now
+        return None if now is None else now.work.id
+
     def _broadcast(self, what: str) -> None:
         """Tell all watchers, with the lock held: each hears of the changes in their order."""
         for peer in self._watchers:
-            self._send(peer, {"is": what})
+            self._send(peer, {"is": what, "work": self._doing()})
         self._tell(self.beat())
 
     def _send(self, peer: Peer, frame: Mapping[str, Any], buffers: Sequence[Bytes] = ()) -> None:

@@ -41,6 +41,9 @@ class Dispatch:
         since: when it began to wait, `time.monotonic`.
         first: a step that came back from a dead head goes before the others.
         critical: of a critical kernel.
+        kernel: its name in the document; empty for a step of no kernel.
+        work: kind of work, by which the speeds of heads compare; empty when unknown.
+        tags: head tags that its kernel asks for.
         sent: the head has it; until then the head is being started for it.
         todo: keys that have not ended.
         current: the step that has started and not ended.
@@ -53,6 +56,9 @@ class Dispatch:
     since: float
     first: bool = False
     critical: bool = False
+    kernel: str = ""
+    work: str = ""
+    tags: tuple[str, ...] = ()
     sent: bool = False
     todo: list[str] = field(default_factory=list)
     current: str | None = None

@@ -72,6 +72,7 @@ class Crew:
         self._answering: set[str] = set()
         self._required: set[str] = set()
         self._interrupted: dict[str, float] = {}
+        self._busy_with: dict[str, str] = {}
         self._resumptions = Resumptions(recorder(settings().ledger))
         self.fleet = Fleet(agent, events=self)
 
@@ -104,6 +105,8 @@ class Crew:
     def frame(self, head: str, message: Message) -> None:
         """A head says something."""
         frame = message.frame
+        if frame["is"] in ("busy", "idle"):
+            self._busy_with[head] = frame.get("work") or ""
         if frame["is"] == "regenerated":
             self._came_back(self._resumptions.regenerated(head, frame["timeline"]))
         work = self.queue.running.get(head)
@@ -125,6 +128,7 @@ class Crew:
     def down(self, head: str, death: Death) -> None:
         """A head is gone."""
         self._answering.discard(head)
+        self._busy_with.pop(head, None)
         if not self.stopping:
             doing = f" in '{death.step}'" if death.step else ""
             error = HeadUnavailableError("CHIM630", f"{head} died{doing}: {death.reason}")
@@ -211,8 +215,8 @@ class Crew:
     def _look_around(self) -> None:
         """Say what waits, and end what goes on for ever."""
         queue = self.queue
-        unsent = [work for work in queue.running.values() if not work.sent]
-        self.waits.waiting((*queue.waiting, *unsent), self._doing())
+        behind = [w for h, w in queue.running.items() if not w.sent or self._other(h)]
+        self.waits.waiting((*queue.waiting, *behind), self._doing())
         now = time.monotonic()
         for head, error in self.waits.overdue(queue.running):
             work = queue.running[head]
@@ -232,7 +236,14 @@ class Crew:
         words |= dict.fromkeys(self._required, "is being started")
         words |= dict.fromkeys(self._answering, "works for another run")
         words |= dict.fromkeys(idle, "is idle")
-        return words | {h: f"runs '{w.keys[0]}'" for h, w in self.queue.running.items() if w.sent}
+        words |= {h: f"runs '{w.keys[0]}'" for h, w in self.queue.running.items() if w.sent}
+        others = {head: self._other(head) for head in self._answering}
+        return words | {head: f"works for run '{run}'" for head, run in others.items() if run}
+
+    def _other(self, head: str) -> str:
+        """The run that a head works for, if that is not ours: what we sent it waits there."""
+        run = self._busy_with.get(head, "").partition(":")[0]
+        return run if run != self.run_id else ""
 
     def interrupt(self, key: str) -> None:
         """Interrupt a step where it runs; nothing more is dispatched."""

@@ -2,7 +2,7 @@
 
 Decided at the last moment by the scheduler's router, with all that waits and every head in view:
 idle ones, busy ones, and those that would have to be started first. A dispatch whose kernel has
-registers on a head goes to that head when it is free.
+registers on a head goes to that head when it is free; one that failed on a head goes to another.
 """
 
 import time
@@ -27,6 +27,7 @@ class Dispatching:
         self.heads = list(heads)
         self._router = router
         self._holders: dict[str, str] = {}
+        self._failed_on: dict[str, list[str]] = {}
 
     def pick(
         self, idle: Sequence[str], followed: Collection[str], warm: Collection[str]
@@ -76,19 +77,34 @@ class Dispatching:
         """The head died, and what it held with it."""
         self._holders = {kernel: h for kernel, h in self._holders.items() if h != head}
 
+    def failed(self, key: str, head: str) -> None:
+        """An attempt of a step failed, through no death: the next one keeps away from its head.
+
+        Args:
+            key: of the step; a kernel's attempts are counted over all of its phases.
+            head: where it ran; empty when that is not known.
+        """
+        self._failed_on.setdefault(kernel_of(key) or key, []).append(head)
+        if self._holders.get(kernel_of(key)) == head:
+            del self._holders[kernel_of(key)]
+
     def give_up(self, head: str) -> None:
         """The head does not come back."""
         self.heads.remove(head)
 
     def _job(self, work: Dispatch) -> Job:
         kernel = kernel_of(work.keys[0])
+        failed_on = self._failed_on.get(kernel or work.keys[0], [])
         return Job(
             key=work.id,
-            kernel=kernel or work.keys[0],
+            kernel=work.kernel or kernel or work.keys[0],
             heads=tuple(head for head in work.heads if head in self.heads),
             critical=work.critical,
             holder=self._holders.get(kernel),
             since=work.since,
             first=work.first,
-            tags=work.heads,
+            work=work.work,
+            tags=work.tags,
+            attempt=1 + len(failed_on),
+            avoid=tuple(failed_on),
         )

@@ -12,18 +12,24 @@ Everything here is called with the fleet's lock held.
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
-from chimera_pipelines.defs._dagster_internals import ExecuteStepArgs, ExecutionPlan
+from chimera_pipelines.defs._dagster_internals import (
+    ExecuteStepArgs,
+    ExecutionPlan,
+    SerializableErrorInfo,
+)
 from chimera_pipelines.defs.executor.chains import Chains, Dispatch
 from chimera_pipelines.defs.executor.dispatching import Dispatching
 from chimera_pipelines.defs.executor.options import Options
 from chimera_pipelines.defs.executor.run_log import RunLog
-from chimera_pipelines.defs.ops import CRITICAL_TAG
+from chimera_pipelines.defs.ops import ASKED_TAG, CRITICAL_TAG, KERNEL_TAG, WORK_TAG
 from chimera_pipelines.errors import ChimeraError, HeadUnavailableError
+
+DIED, IDLED = "CHIM630", "CHIM637"
 
 
 class Steps:
@@ -42,6 +48,7 @@ class Steps:
         self._sent = 0
         self._ended: set[str] = set()
         self._deaths: dict[str, int] = {}
+        self._ran_on: dict[str, str] = {}
         self._lost: dict[str, ChimeraError] = {}
         self.args: dict[str, ExecuteStepArgs] = {}
         self.ahead: set[str] = set()
@@ -69,9 +76,17 @@ class Steps:
         works = (*self.queue.running.values(), *self.queue.waiting)
         return key in self._ended or any(key in work.keys for work in works)
 
-    def saw(self, events: Iterable[dg.DagsterEvent]) -> None:
-        """Dagster has read these events."""
+    def saw(self, events: Sequence[dg.DagsterEvent]) -> None:
+        """Dagster has read these events; when a run is resumed, all that there were."""
         self._chains.saw(events)
+        for event in events:
+            key = event.step_key
+            if key is None:
+                continue
+            if event.event_type is dg.DagsterEventType.STEP_WORKER_STARTED:
+                self._ran_on[key] = str(event.engine_event_data.metadata["head"].value)
+            elif event.is_step_up_for_retry and not _is_ours(event.step_retry_data.error):
+                self.queue.failed(key, self._ran_on.get(key, ""))
 
     def assign(self, work: Dispatch, head: str) -> None:
         """A head gets the dispatch, and with it steps that Dagster has not launched."""
@@ -130,7 +145,7 @@ class Steps:
             elif key == failed and error is not None:
                 self._fail(key, error)
             elif nothing and key == work.keys[0]:  # to queue it again alone would never end
-                self._retry(key, HeadUnavailableError("CHIM637", f"{head} did not run '{key}'"))
+                self._retry(key, HeadUnavailableError(IDLED, f"{head} did not run '{key}'"))
             else:
                 self._enqueue(key)
 
@@ -146,7 +161,7 @@ class Steps:
         del self.queue.running[head]
         ahead = self._fall_back(work)
         for key in work.todo:
-            error = HeadUnavailableError("CHIM630", f"{head} died while it ran '{key}': {reason}")
+            error = HeadUnavailableError(DIED, f"{head} died while it ran '{key}': {reason}")
             if key in ahead:
                 if key == work.current and self._log.has_ended(key):
                     self.ahead.add(key)  # its events wait until Dagster launches it
@@ -195,15 +210,29 @@ class Steps:
         else:
             keys, heads = [key], self._chains.heads_of(step)  # type: ignore[arg-type]
         self._sent += 1
-        critical = (step.tags or {}).get(CRITICAL_TAG) == "true"
-        name = f"{self.args[key].run_id}:{self._sent}:{time.time_ns()}"
-        work = Dispatch(name, keys, heads, time.monotonic(), first, critical)
+        tags = step.tags or {}
+        work = Dispatch(
+            f"{self.args[key].run_id}:{self._sent}:{time.time_ns()}",
+            keys,
+            heads,
+            time.monotonic(),
+            first,
+            critical=tags.get(CRITICAL_TAG) == "true",
+            kernel=tags.get(KERNEL_TAG, ""),
+            work=tags.get(WORK_TAG, ""),
+            tags=tuple(tag for tag in tags.get(ASKED_TAG, "").split(",") if tag),
+        )
         self.queue.waiting.append(work)
 
     def _taken(self) -> set[str]:
         """Steps that are some dispatch's already."""
         works = (*self.queue.running.values(), *self.queue.waiting)
         return self.ahead.union(*(work.keys for work in works))
+
+
+def _is_ours(error: SerializableErrorInfo | None) -> bool:
+    """Whether a step is up for retry because its head died, or did not run it."""
+    return error is not None and error.cls_name in (DIED, IDLED)
 
 
 def only(args: ExecuteStepArgs) -> str:

@@ -136,6 +136,40 @@ def overdue_and_deaf() -> int:
     return 1
 
 
+@dg.op(tags={HEADS_TAG: "HEAD_1"})
+def holds_head_1() -> int:
+    while not (MARKS / "let_go").exists():
+        time.sleep(0.05)
+    return 1
+
+
+@dg.graph
+def occupied():
+    holds_head_1()
+
+
+@dg.op(tags={HEADS_TAG: "HEAD_1"})
+def wants_head_1() -> int:
+    return 1
+
+
+@dg.graph
+def wanting():
+    wants_head_1()
+
+
+@dg.op(tags=QUANTUM, retry_policy=dg.RetryPolicy(max_retries=1), out=dg.Out(str))
+def fails_on_its_first_head(context) -> str:
+    if context.retry_number == 0:
+        raise RuntimeError("the first attempt fails")
+    return ""
+
+
+@dg.graph
+def retried():
+    fails_on_its_first_head()
+
+
 @dg.op(tags={HEADS_TAG: "HEAD_9"})
 def nowhere() -> int:
     return 1

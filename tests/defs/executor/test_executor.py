@@ -157,3 +157,30 @@ def test_a_pool_without_slots_is_named_and_ends_the_run(instance, run, events, m
     assert any("pool 'licence', which has none" in text for text in said)
     (failed,) = events(run_id, "PIPELINE_FAILURE")
     assert "CHIM633" in failed.job_failure_data.error.to_string()
+
+
+def test_a_retry_goes_to_another_head(run, events, instance):
+    run_id = run("retried")
+    assert instance.get_run_by_id(run_id).is_success
+    workers = events(run_id, "STEP_WORKER_STARTED")
+    heads = {str(event.engine_event_data.metadata["head"].value) for event in workers}
+    assert heads == {"HEAD_1", "HEAD_2"}
+
+
+def test_a_run_says_for_which_other_run_its_head_works(instance, launch, events, world):
+    """It is queued there; it starts as soon as the other run lets go of the head."""
+    other = launch("occupied")
+    _until(lambda: events(other, "STEP_START"))
+    run_id = launch("wanting")
+    said = f"waits for a head: HEAD_1 works for run '{other}'"
+    _until(lambda: any(said in str(e.message) for e in events(run_id, "ENGINE_EVENT")))
+    assert not events(run_id, "STEP_START")
+    world.mark("let_go")
+    assert [ended(instance, one) for one in (other, run_id)] == ["SUCCESS", "SUCCESS"]
+
+
+def _until(condition, within_s=20):
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

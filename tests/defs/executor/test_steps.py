@@ -2,9 +2,15 @@
 
 from types import SimpleNamespace
 
+import dagster as dg
 import pytest
 
-from chimera_pipelines.defs._dagster_internals import create_execution_plan
+from chimera_pipelines.defs._dagster_internals import (
+    EngineEventData,
+    SerializableErrorInfo,
+    StepRetryData,
+    create_execution_plan,
+)
 from chimera_pipelines.defs.executor.dispatching import Dispatching
 from chimera_pipelines.defs.executor.options import Options
 from chimera_pipelines.defs.executor.steps import Steps
@@ -161,3 +167,34 @@ def test_a_step_that_no_head_will_run_fails(steps, log):
     steps.launched(asked("k0.deserialize"))
     steps.nowhere(steps.queue.waiting[0], HeadUnavailableError("CHIM730", "no"))
     assert (steps.queue.waiting, log.failures) == ([], [("k0.deserialize", "CHIM730")])
+
+
+def failing(steps, error):
+    """Dagster reads that HEAD_1 had the step, and that it is up for retry."""
+    data = StepRetryData(error=error, seconds_to_wait=None)
+    shown = EngineEventData(metadata={"head": dg.MetadataValue.text("HEAD_1")})
+    kinds = dg.DagsterEventType
+    steps.saw(
+        [
+            event(kinds.STEP_WORKER_STARTED, shown),
+            event(kinds.STEP_UP_FOR_RETRY, data),
+        ]
+    )
+
+
+def event(kind, data):
+    return dg.DagsterEvent(
+        kind.value, "twenty", step_key="k0.embed", event_specific_data=data, message=""
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "heads"), [("ValueError", ["HEAD_1"]), ("CHIM630", []), ("CHIM637", [])]
+)
+def test_a_failed_attempt_counts_against_its_head_and_a_death_does_not(
+    steps, monkeypatch, code, heads
+):
+    against = []
+    monkeypatch.setattr(steps.queue, "failed", lambda _, head: against.append(head))
+    failing(steps, SerializableErrorInfo("", [], code))
+    assert against == heads
