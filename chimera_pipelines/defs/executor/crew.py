@@ -135,7 +135,7 @@ class Crew:
             self.log.say(error.message, _shown(head, death.incarnation), error=error)
             interrupted = () if death.step is None else (death.step,)
             self._resumptions.died(head, frozenset(interrupted))
-            self.steps.died(head, death.reason)
+            self.steps.died(head, death.reason, from_outside=death.from_outside)
             if death.final:
                 self.queue.give_up(head)
             self.news.set()

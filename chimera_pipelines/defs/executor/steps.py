@@ -28,6 +28,7 @@ from chimera_pipelines.defs.executor.options import Options
 from chimera_pipelines.defs.executor.run_log import RunLog
 from chimera_pipelines.defs.ops import ASKED_TAG, CRITICAL_TAG, KERNEL_TAG, WORK_TAG
 from chimera_pipelines.errors import ChimeraError, HeadUnavailableError
+from chimera_pipelines.scheduling.attempt import MAX_FAULTS
 
 DIED, IDLED = "CHIM630", "CHIM637"
 
@@ -49,7 +50,8 @@ class Steps:
         self._ended: set[str] = set()
         self._deaths: dict[str, int] = {}
         self._ran_on: dict[str, str] = {}
-        self._lost: dict[str, ChimeraError] = {}
+        self._faults: dict[str, int] = {}
+        self._lost: dict[str, tuple[ChimeraError, bool]] = {}
         self.args: dict[str, ExecuteStepArgs] = {}
         self.ahead: set[str] = set()
         self.overdue: dict[str, ChimeraError] = {}
@@ -63,10 +65,11 @@ class Steps:
         if key in self.ahead:
             self.ahead.discard(key)
         elif key in self._lost:
-            self._retry(key, self._lost.pop(key))
+            error, from_outside = self._lost.pop(key)
+            self._retry(key, error, from_outside=from_outside)
         else:
             self._ended.discard(key)
-            self._enqueue(key, first=key in self._deaths)
+            self._enqueue(key, first=key in self._deaths or key in self._faults)
 
     def healthy(self, args: ExecuteStepArgs) -> bool:
         """Whether the step waits, runs, or has ended without Dagster having read of it."""
@@ -141,7 +144,7 @@ class Steps:
         for key in work.todo:
             if key in ahead:
                 if key == failed and error is not None:
-                    self._lost[key] = error
+                    self._lost[key] = error, False
             elif key == failed and error is not None:
                 self._fail(key, error)
             elif nothing and key == work.keys[0]:  # to queue it again alone would never end
@@ -149,8 +152,14 @@ class Steps:
             else:
                 self._enqueue(key)
 
-    def died(self, head: str, reason: str) -> None:
-        """The head is gone: what ran goes to Dagster's queue again, what waited to ours."""
+    def died(self, head: str, reason: str, *, from_outside: bool = False) -> None:
+        """The head is gone: what ran goes to Dagster's queue again, what waited to ours.
+
+        Args:
+            head: its id.
+            reason: what the agent saw.
+            from_outside: no step brings about a death of this kind.
+        """
         self.queue.forget_registers(head)
         work = self.queue.running.get(head)
         if work is None:
@@ -166,9 +175,9 @@ class Steps:
                 if key == work.current and self._log.has_ended(key):
                     self.ahead.add(key)  # its events wait until Dagster launches it
                 elif key == work.current:
-                    self._lost[key] = error
+                    self._lost[key] = error, from_outside
             elif key == work.current:
-                self._retry(key, error)
+                self._retry(key, error, from_outside=from_outside)
             else:  # launched, not started
                 self._enqueue(key, first=True)
 
@@ -185,15 +194,16 @@ class Steps:
         self.ahead -= ahead
         return ahead
 
-    def _retry(self, key: str, error: ChimeraError) -> None:
+    def _retry(self, key: str, error: ChimeraError, *, from_outside: bool = False) -> None:
         """The step of a dead head: back to Dagster's queue, or failed when it kills every head."""
         self._ended.add(key)
         if self._log.has_ended(key):  # it died after its last event, before it told us
             return
-        self._deaths[key] = self._deaths.get(key, 0) + 1
+        deaths = self._faults if from_outside else self._deaths
+        deaths[key] = deaths.get(key, 0) + 1
         if key in self.overdue:
             self._log.failed(key, self.overdue.pop(key))
-        elif self._deaths[key] > self._options.max_regenerations:
+        elif deaths[key] > (MAX_FAULTS if from_outside else self._options.max_regenerations):
             self._log.failed(key, error)
         else:
             self._log.up_for_retry(key, error)

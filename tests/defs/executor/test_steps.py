@@ -15,6 +15,7 @@ from chimera_pipelines.defs.executor.dispatching import Dispatching
 from chimera_pipelines.defs.executor.options import Options
 from chimera_pipelines.defs.executor.steps import Steps
 from chimera_pipelines.errors import HeadUnavailableError
+from chimera_pipelines.scheduling.attempt import MAX_FAULTS
 from chimera_pipelines.scheduling.router import Router
 from chimera_pipelines.settings import HEAD_IDS
 from tests.defs.executor import jobs
@@ -198,3 +199,15 @@ def test_a_failed_attempt_counts_against_its_head_and_a_death_does_not(
     monkeypatch.setattr(steps.queue, "failed", lambda _, head: against.append(head))
     failing(steps, SerializableErrorInfo("", [], code))
     assert against == heads
+
+
+def test_deaths_that_no_step_brings_about_count_apart(steps, log):
+    for _ in range(MAX_FAULTS):
+        running(steps)
+        steps.started("HEAD_1", "k0.deserialize")
+        steps.died("HEAD_1", "stopped (SIGSTOP)", from_outside=True)
+    assert (len(log.retried), log.failures) == (MAX_FAULTS, [])
+    running(steps)
+    steps.started("HEAD_1", "k0.deserialize")
+    steps.died("HEAD_1", "stopped (SIGSTOP)", from_outside=True)
+    assert log.failures == [("k0.deserialize", "CHIM630")]
