@@ -10,6 +10,7 @@ from typing import Any
 from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.errors import ChimeraError, KernelError
 from chimera_pipelines.heads.error_frames import error_of
+from chimera_pipelines.heads.fleet_events import Death
 from chimera_pipelines.lifecycle import attempts
 from chimera_pipelines.lifecycle.records import Invocation, Outcome, PhaseRecord
 from chimera_pipelines.lifecycle.run import FailedAttempt
@@ -43,6 +44,13 @@ class OnHead:
     phase_since: float | None = None
     stop_at: float | None = None
     doomed: KernelError | None = None
+
+    def was_with(self, death: Death) -> bool:
+        """Whether it was with the process that is dead, and not with the one after it.
+
+        That one may be up before we are told of the death. What it begins it tells us later.
+        """
+        return self.head == death.head and (self.begun or self.work in death.works)
 
 
 @dataclass(slots=True)

@@ -114,16 +114,16 @@ class Dispatcher(Giving):
             self._succeed(attempt)
         elif attempt.error is not None:
             self._fail(attempt, attempt.error)
-        elif frame.get("ends"):
-            return  # the head ends too: its death decides
-        else:
+        elif not frame.get("ends"):
             self._fail(attempt, error_of(told or {}))
+        elif not attempt.on.begun:
+            attempt.back(self.clock())  # the head ends too, and its death tells of this no more
 
     def _died(self, death: Death) -> None:
         self._placing.changed(death.head)
         if death.final:
             self._placing.lost[death.head] = death.reason
-        mine = [a for a in self._attempts.values() if a.on is not None and a.on.head == death.head]
+        mine = [a for a in self._attempts.values() if a.on is not None and a.on.was_with(death)]
         begun = frozenset(a.kernel.name for a in mine if a.on is not None and a.on.begun)
         self._resumptions.died(death.head, begun)
         for attempt in mine:

@@ -91,6 +91,7 @@ class Heads:
     deaf: set[str] = field(default_factory=set)
     _up: dict[str, int] = field(default_factory=dict)
     _busy: set[str] = field(default_factory=set)
+    _has: dict[str, list[str]] = field(default_factory=dict)
 
     def require(self, *heads: str) -> None:
         for head in heads:
@@ -105,7 +106,9 @@ class Heads:
     def die(self, head: str, reason: str = KILLED, *, final: bool = False) -> None:
         """The head is gone; unless that is final the next incarnation comes."""
         self._busy.discard(head)
-        death = Death(head, Incarnation("agent", self._up[head]), reason, final=final)
+        works = tuple(self._has.pop(head, ()))
+        number = Incarnation("agent", self._up[head])
+        death = Death(head, number, reason, works=works, final=final)
         self.mailbox.down(head, death)
         if final:
             del self._up[head]
@@ -124,6 +127,7 @@ class Heads:
 
     def rest(self, given: Given, error: BaseException | None = None, **more: Any) -> None:
         self._busy.discard(given.head)
+        self._has[given.head].remove(given.work)
         told = None if error is None else error_json(error)
         self.tell(given, **{"is": "rest", "failed": None, "error": told, **more})
 
@@ -146,6 +150,7 @@ class Heads:
             return False
         given = Given(head, work, payload)
         self.works.append(given)
+        self._has.setdefault(head, []).append(work)
         if given.phase is None:
             self.rest(given)
             return True

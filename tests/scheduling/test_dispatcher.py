@@ -279,3 +279,25 @@ def test_a_head_that_does_not_take_work_gets_it_when_it_is_back(one: Plan, stage
     set_up = stage(one)
     set_up.heads.deaf = {"HEAD_3", "HEAD_4"}
     assert set_up.execute() == {"a": "ok"}
+
+
+def test_the_next_incarnation_may_have_work_before_we_hear_of_the_death(
+    compiled: Compiler, stage: Sets
+) -> None:
+    pin = "head: [HEAD_3]"
+    set_up = stage(compiled(body(a=pin, b=pin)), a=[dies_in(Phase.EMBED)])
+    assert set_up.execute() == {"a": "ok", "b": "ok"}
+    assert len(set_up.given("a")) == 2
+    assert len(set_up.given("b")) == 1, "what the next one has is not lost with the one before"
+
+
+def test_a_device_that_is_lost_before_a_phase_began_costs_no_attempt(
+    one: Plan, stage: Sets
+) -> None:
+    def ends(heads: Heads, given: Given) -> None:
+        heads.rest(given, RuntimeError("no device"), ends=True)
+        heads.die(given.head, "its device was lost")
+
+    set_up = stage(one, a=[ends])
+    assert set_up.execute() == {"a": "ok"}
+    assert [given.payload["attempt"] for given in set_up.given("a")] == [1, 1]

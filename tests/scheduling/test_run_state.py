@@ -57,7 +57,10 @@ def test_a_failure_skips_all_that_hangs_on_it(state: RunState) -> None:
     assert names(state) == []
     assert [r.kernel for r in state.all()] == list(state.plan.kernels)
     assert {r.kernel.name: r.status for r in state.all()} == {
-        **{"a": "failed", "b": "skipped", "c": "skipped", "d": "ok"}
+        "a": "failed",
+        "b": "skipped",
+        "c": "skipped",
+        "d": "ok",
     }
     assert all(report.error is None for report in state.all())
 
