@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from chimera_pipelines.heads.liveness import HANG_S
 from chimera_pipelines.heads.timeline import Stage, Timeline
 from chimera_pipelines.heads.wire import Connection
 from tests.heads.agents import TestAgent, running, until
@@ -112,6 +113,13 @@ def test_a_stopped_head_is_killed_and_can_never_wake_up(agent: TestAgent, notes:
     with pytest.raises(ProcessLookupError):
         os.kill(first.pid, signal.SIGCONT)
     assert of(notes, second.incarnation).reason == "stopped (SIGSTOP)"
+
+
+@pytest.mark.slow
+def test_a_head_that_hangs(agent: TestAgent, notes: Path) -> None:
+    found = dies_of(agent, notes, "hang", 120)
+    assert found.reason.startswith("no sign of life for 1")
+    assert found.stages[Stage.DETECT] >= HANG_S
 
 
 def test_a_reported_fault_ends_the_incarnation_that_it_is_of_and_no_later_one(

@@ -47,7 +47,7 @@ def test_a_head_that_computes_with_the_gil_held_is_never_a_hang():
 
 def test_a_head_whose_threads_compute_while_main_sleeps_is_never_a_hang():
     assert watched(300, lambda at: ProcessLook("S", int(at * 100), 1)) is None
-    assert watched(300, lambda at: ProcessLook("S", int(at), 1)) is None
+    assert watched(300, lambda at: ProcessLook("S", int(at * 10), 1)) is None  # starved by others
 
 
 def test_a_head_that_waits_for_a_disk_is_not_a_hang():
@@ -58,6 +58,13 @@ def test_a_silent_sleeper_is_a_hang():
     found, at = watched(60, sleeps)
     assert not found.stopped
     assert HANG_S <= at < HANG_S + 1.0
+
+
+def test_threads_that_ask_a_sleeper_for_the_gil_do_not_compute():
+    for ticks in (1, 4):
+        found, at = watched(60, lambda at, ticks=ticks: ProcessLook("S", int(at * ticks), 1))
+        assert not found.stopped
+        assert HANG_S <= at < HANG_S + 1.0
 
 
 def test_a_beat_in_between_begins_anew():

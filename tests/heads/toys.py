@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import sys
@@ -57,6 +58,10 @@ class Toy:
     def hold_gil(self, count):
         """Compute in C with the GIL held all the time, so that no thread of this process beats."""
         return sum(range(count))
+
+    def hang(self, seconds):
+        """Sleep with the GIL held: no thread of this process beats, and none computes."""
+        return ctypes.PyDLL(None).sleep(seconds)
 
     def fail(self, message):
         raise KernelError("MAML505", message, phase="measure", hint="a hint")
