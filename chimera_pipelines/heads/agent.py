@@ -37,6 +37,7 @@ from chimera_pipelines.heads.wire import Listener
 TICK_S = 0.1
 STOP_S = 3.0
 LOOK_S = 5.0
+_REASON_CHARS = 300
 _log = logging.getLogger(__name__)
 
 
@@ -216,11 +217,11 @@ class Agent:
                 self._keeper(frame).start()
             case "restart":
                 recompute = frame.get("recompute") is True
-                self._keeper(frame).fence(f"restart: {frame['reason']}", recompute=recompute)
+                self._keeper(frame).fence(f"restart: {_reason(frame)}", recompute=recompute)
             case "fault":
                 keeper = self._keeper(frame)
                 if keeper.entry.incarnation == frame["incarnation"]:
-                    keeper.fence(f"fault: {frame['reason']}")
+                    keeper.fence(f"fault: {_reason(frame)}")
             case "spawn":
                 return {"is": "spawned", "pid": self._workers.spawn(frame)}
             case "stop":
@@ -253,6 +254,7 @@ class Agent:
         for end in (ours, theirs):
             end.setblocking(False)
         signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who ignores it reaps nobody
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: None)
         self._selector.register(ours, selectors.EVENT_READ, self._signalled)
@@ -279,3 +281,8 @@ class Agent:
         registered = [key.fd for key in self._selector.get_map().values()]
         epoll = getattr(self._selector, "fileno", lambda: -1)()
         return [*registered, epoll, self._lock, self._wake[1].fileno()]
+
+
+def _reason(frame: Mapping[str, Any]) -> str:
+    """Why a client asks, on one line: it goes into log, state and beats."""
+    return " ".join(str(frame["reason"])[:_REASON_CHARS].split())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -16,6 +14,7 @@ from chimera_pipelines.heads.attach import AgentHandle, gone
 from chimera_pipelines.heads.directory import HeadsDirectory
 from chimera_pipelines.heads.error_frames import error_of
 from chimera_pipelines.heads.nodes import fence_all
+from chimera_pipelines.heads.proc import end
 from chimera_pipelines.heads.state import CONTROL, State
 
 MOST_REPLACEMENTS = 5
@@ -141,8 +140,7 @@ def fence(state: State) -> None:
             continue
         if gone(entry.pid, entry.created, within_s=0.0):
             continue
-        with suppress(ProcessLookupError):
-            os.kill(entry.pid, signal.SIGKILL)
+        end(entry.pid, entry.created)
         if not gone(entry.pid, entry.created, within_s=_FENCED_S):
             raise HeadUnavailableError(
                 "CHIM714",

@@ -156,10 +156,9 @@ class ControlServer:
             _log.warning("a connection went away: %s", error)
             return
         try:
-            if len(self._clients) >= MAX_CLIENTS:
-                raise ConnectionRefusedError(f"{MAX_CLIENTS} clients are connected")
             if sock.family == socket.AF_UNIX:
                 check_peer(sock)
+            self._make_place()
         except (OSError, ChimeraError) as error:
             _log.warning("refused a connection: %s", error)
             sock.close()
@@ -168,6 +167,19 @@ class ControlServer:
         self._clients[sock.fileno()] = client
         self._selector.register(sock, selectors.EVENT_READ, lambda mask: self._serve(client, mask))
         self._flush(client)
+
+    def _make_place(self) -> None:
+        """Have room for one more: strangers make way for those who come after them.
+
+        Raises:
+            ConnectionRefusedError: clients have all places.
+        """
+        if len(self._clients) < MAX_CLIENTS:
+            return
+        first = next((one for one in self._clients.values() if not one.shaken), None)
+        if first is None:
+            raise ConnectionRefusedError(f"{MAX_CLIENTS} clients are connected")
+        self._drop(first, "no handshake, and others come")
 
     def _serve(self, client: Client, mask: int) -> None:
         try:
@@ -186,8 +198,8 @@ class ControlServer:
             answer = self._answer(client, frame)
         except ChimeraError as error:
             answer = {"is": "error", "error": error_json(error)}
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            _log.warning("a frame that is none: %r", error)
+        except (LookupError, TypeError, ValueError, AttributeError, OSError) as error:
+            _log.warning("a request that fails: %r", error)
             answer = {"is": "error", "error": error_json(error)}
         if answer is not None:
             client.send(answer)

@@ -79,9 +79,7 @@ class HeadsDirectory:
         Raises:
             HeadUnavailableError: CHIM710, another agent lives here.
         """
-        handle = os.open(
-            self.path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-        )
+        handle = _open_lock(self.path / _LOCK, os.O_CREAT)
         until = time.monotonic() + LOCK_S  # who looks whether it is held holds it for a moment
         while not _try_lock(handle, fcntl.LOCK_EX):
             if time.monotonic() > until:
@@ -120,7 +118,7 @@ class HeadsDirectory:
     def held(self) -> bool:
         """Whether an agent lives here, answering or not."""
         try:
-            handle = os.open(self.path / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            handle = _open_lock(self.path / _LOCK, 0)
         except FileNotFoundError:
             return False
         try:
@@ -208,6 +206,15 @@ class HeadsDirectory:
             with suppress(FileNotFoundError):
                 temporary.unlink()
             raise
+
+
+def _open_lock(path: Path, more: int) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | more, 0o600)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.EISDIR}:
+            raise _foreign(path, "is no file") from None
+        raise
 
 
 def _try_lock(handle: int, kind: int) -> bool:

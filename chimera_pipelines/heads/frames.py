@@ -20,6 +20,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 import secrets
 import struct
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,7 @@ Bytes: TypeAlias = "bytes | bytearray | memoryview"
 VERSION = 1
 MAX_JSON_BYTES = 64 * 1024 * 1024
 MAX_BUFFERS = 4096
+MAX_BUFFER_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")  # none holds more
 HEADER_BYTES = 36
 SEAL_BYTES = 32
 
@@ -116,7 +118,8 @@ class FrameReader:
         seal = _sealed(self._seal, self._number, bare)[:_SHORT]
         if magic != _MAGIC or not hmac.compare_digest(seal, short):
             raise corrupted("a frame's header was changed on the way")
-        if version != VERSION or json_bytes > MAX_JSON_BYTES or count > MAX_BUFFERS:
+        huge = json_bytes > MAX_JSON_BYTES or buffer_bytes > MAX_BUFFER_BYTES
+        if version != VERSION or huge or count > MAX_BUFFERS:
             raise corrupted("a frame of impossible size")
         return Sizes(count, json_bytes, buffer_bytes)
 

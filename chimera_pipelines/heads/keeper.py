@@ -8,7 +8,6 @@ row it stays down until someone asks for it.
 from __future__ import annotations
 
 import logging
-import os
 import selectors
 import signal
 import time
@@ -111,7 +110,7 @@ class Keeper:
     def _signal(self, number: int) -> None:
         if self._process is not None:
             with suppress(ProcessLookupError):
-                os.kill(self._process.child.pid, number)
+                signal.pidfd_send_signal(self._process.child.pidfd, number)
 
     def _fork(self) -> None:
         try:

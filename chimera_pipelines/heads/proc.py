@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,3 +46,14 @@ def alive(pid: int, created: int) -> bool:
     """Whether the process that began then is there and has not ended."""
     found = look(pid)
     return found is not None and found.created == created and found.state not in "ZX"
+
+
+def end(pid: int, created: int) -> None:
+    """Kill the process that began then; never another one that has got its number since."""
+    with suppress(ProcessLookupError):
+        handle = os.pidfd_open(pid)
+        try:
+            if alive(pid, created):  # now the handle is of this one, whatever becomes of the number
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+        finally:
+            os.close(handle)

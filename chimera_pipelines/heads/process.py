@@ -7,17 +7,14 @@ that a client can connect as soon as it knows the address.
 
 from __future__ import annotations
 
-import errno
 import importlib
 import json
 import logging
 import os
 import signal
 import socket
-import struct
 import sys
 import threading
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,13 +22,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from chimera_pipelines.errors import ChimeraError
 from chimera_pipelines.heads import wire
 from chimera_pipelines.heads.head_server import HeadServer, MakePerformer
 from chimera_pipelines.heads.interrupts import Interrupts
 from chimera_pipelines.heads.liveness import BEAT_S
 from chimera_pipelines.heads.performer import DeviceLostError, HeadContext, Predecessor
 from chimera_pipelines.heads.protocol import HeadKind
+from chimera_pipelines.heads.reception import Reception
 from chimera_pipelines.heads.regeneration import (
     OUT_OF_SERVICE,
     REGENERATION,
@@ -41,10 +38,6 @@ from chimera_pipelines.heads.regeneration import (
 from chimera_pipelines.heads.timeline import Timeline
 from chimera_pipelines.heads.tls import Tls
 
-MAX_CLIENTS = 256
-_STUCK_S = 30.0  # a client that reads nothing for so long is hung up on
-_PAUSE_S = 0.1
-_PASSING = {errno.ECONNABORTED, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _STEP_CHARS = 300  # of a step's name in a beat: a datagram that the agent reads in one piece
 
 _log = logging.getLogger(__name__)
@@ -92,8 +85,8 @@ def serve(birth: Birth) -> NoReturn:
     server = HeadServer(here, makers(birth.performers), beat=beats, interrupts=interrupts)
     server.timeline = _come_back(here, birth.performers.get(REGENERATION), beats)
     beats(server.beat())
-    doors = threading.Thread(target=_accept, args=(server, birth), name="accept", daemon=True)
-    doors.start()
+    accept = Reception(server, birth.secret, birth.tls).accept
+    threading.Thread(target=accept, args=(birth.listener,), name="accept", daemon=True).start()
     try:
         while True:
             server.perform_next()
@@ -191,66 +184,6 @@ def _context(birth: Birth) -> HeadContext:
         head,
         birth.before,
     )
-
-
-def _accept(server: HeadServer, birth: Birth) -> None:
-    """Give every connection a thread, `MAX_CLIENTS` at most: more are hung up on."""
-    places = threading.BoundedSemaphore(MAX_CLIENTS)
-    while True:
-        try:
-            sock = birth.listener.accept()
-        except OSError as error:
-            if error.errno not in _PASSING:
-                _log.exception("%s accepts no more", birth.head)
-                os._exit(1)  # nobody could reach this process again: a new one is better
-            _log.warning("%s cannot accept a connection now: %s", birth.head, error)
-            time.sleep(_PAUSE_S)
-            continue
-        if not places.acquire(blocking=False):
-            _log.warning("%s refused a connection: %d are open", birth.head, MAX_CLIENTS)
-            sock.close()
-            continue
-        _begin_reading(server, sock, birth, places)
-
-
-def _begin_reading(
-    server: HeadServer, sock: socket.socket, birth: Birth, places: threading.Semaphore
-) -> None:
-    def read() -> None:
-        try:
-            _read(server, sock, birth)
-        finally:
-            places.release()
-
-    try:
-        threading.Thread(target=read, name="client", daemon=True).start()
-    except RuntimeError as error:  # no more threads; those that end make room
-        _log.warning("%s refused a connection: %s", birth.head, error)
-        sock.close()
-        places.release()
-
-
-def _read(server: HeadServer, sock: socket.socket, birth: Birth) -> None:
-    """Read one connection to its end; whatever comes over it must not end the head."""
-    try:
-        connection = wire.accept(sock, birth.secret, tls=birth.tls)
-    except (OSError, EOFError, ChimeraError) as error:
-        _log.warning("%s refused a connection: %s", server.here.id, error)
-        return
-    limit = struct.pack("ll", int(_STUCK_S), 0)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
-    try:
-        while True:
-            server.receive(connection, connection.receive())
-    except (EOFError, OSError):
-        pass  # it hung up
-    except (ChimeraError, LookupError, TypeError, ValueError) as error:
-        _log.warning("%s hangs up on a client: %r", server.here.id, error)
-    except Exception:  # noqa: BLE001 - a fault of ours; the head's works go on
-        _log.exception("%s hangs up on a client", server.here.id)
-    finally:
-        connection.hang_up()
-        server.gone(connection)
 
 
 def _end(*_: object) -> NoReturn:

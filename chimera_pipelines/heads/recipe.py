@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ class Recipe:
         options: further words of its command line.
     """
 
-    settings: Settings
+    settings: Settings = field(repr=False)  # it may hold a password
     performers: Mapping[str, str]
     preload: tuple[str, ...] = ()
     start: tuple[str, ...] = ()

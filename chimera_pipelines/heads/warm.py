@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +14,7 @@ from chimera_pipelines.heads import wire
 from chimera_pipelines.heads.attach import gone, heads_directory, start_agent
 from chimera_pipelines.heads.directory import HeadsDirectory
 from chimera_pipelines.heads.error_frames import error_of
-from chimera_pipelines.heads.proc import alive
+from chimera_pipelines.heads.proc import end
 from chimera_pipelines.heads.recipe import Recipe, serves
 from chimera_pipelines.heads.reports import rows_of_status, rows_without_agent
 from chimera_pipelines.heads.state import CONTROL, KINDS, State
@@ -101,9 +100,8 @@ def down(settings: Settings) -> int | None:
             if agent is not None:
                 gone(*agent, within_s=_KILLED_S)  # it holds nothing any more
             return heads
-    if agent is not None and alive(*agent):
-        with suppress(ProcessLookupError):
-            os.kill(agent[0], signal.SIGKILL)
+    if agent is not None:
+        end(*agent)
         gone(*agent, within_s=_KILLED_S)
     if not _free(directory, _KILLED_S):
         raise HeadUnavailableError(

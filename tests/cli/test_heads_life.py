@@ -191,7 +191,7 @@ def test_a_state_that_is_none(chimera, place):
 
 def test_an_agent_that_is_stopped_is_waited_for_and_can_be_ended(chimera, place, impatient):
     chimera("heads", "up")
-    until("an agent", place.holder)
+    until("an agent", place.read)
     agent = place.holder()
     os.kill(agent[0], signal.SIGSTOP)
     assert "does not answer" in refusal(chimera("heads", "status", "--json"), "CHIM714", 6)

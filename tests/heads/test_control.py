@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import selectors
 import socket
@@ -28,6 +29,8 @@ def answer(client, frame):
             raise UsageError("CHIM206", "no head 'X'")
         case "big":
             return {"is": "big", "text": "x" * frame["size"]}
+        case "fork":
+            raise BlockingIOError(errno.EAGAIN, "no process can be made")
         case "none":
             return None
         case other:
@@ -184,3 +187,17 @@ def test_a_peer_of_another_user_is_refused(desk, monkeypatch):
         desk.turn()
         assert sock.recv(100) == b""
         assert desk.clients == 0
+
+
+def test_strangers_make_way_for_those_who_come_after_them(desk, monkeypatch):
+    monkeypatch.setattr(control, "MAX_CLIENTS", 2)
+    with desk.client() as ours, desk.raw() as silent, desk.client() as other:
+        assert silent.recv(100)[:4] == b"CHIW"
+        assert silent.recv(100) == b""
+        assert desk.ask(ours, do="watch") == desk.ask(other, do="watch") == {"is": "ok"}
+
+
+def test_a_request_for_which_the_machine_has_no_room_is_answered(desk):
+    with desk.client() as client:
+        assert desk.ask(client, do="fork")["error"]["kind"] == "BlockingIOError"
+        assert desk.ask(client, do="watch") == {"is": "ok"}

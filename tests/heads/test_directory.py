@@ -149,3 +149,14 @@ def test_clean_leaves_numbers_and_log(place):
     (place.path / "state.json.ab.new").touch()
     place.clean()
     assert {p.name for p in place.path.iterdir()} == {"incarnations.json", "agent.log"}
+
+
+@pytest.mark.parametrize("what", ["link", "folder"])
+def test_a_lock_that_is_no_file_is_refused(place, tmp_path, what):
+    lock = place.path / "lock"
+    lock.mkdir() if what == "folder" else lock.symlink_to(tmp_path / "elsewhere")
+    for act in (place.lock, place.held, place.read):
+        with pytest.raises(UsageError, match=r"lock' is no file") as refusal:
+            act()
+        assert refusal.value.code == "CHIM711"
+    assert not (tmp_path / "elsewhere").exists()

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chimera_pipelines.heads import frames as module
 from chimera_pipelines.heads.frames import (
     HEADER_BYTES,
     FrameDecoder,
@@ -155,3 +156,10 @@ def test_another_version_is_said_so_on_both_sides():
 def test_no_peer_at_all_is_said_so():
     with pytest.raises(WireError, match="no agent"):
         Handshake(KEY, server=True).feed(b"GET / HTTP/1.1\r\n" + bytes(54))
+
+
+def test_a_frame_larger_than_the_machine_is_refused_before_room_is_made_for_it(monkeypatch):
+    header = FrameWriter(KEY).encode({"do": "x"}, [bytes(1000)])[0][:HEADER_BYTES]
+    monkeypatch.setattr(module, "MAX_BUFFER_BYTES", 999)
+    with pytest.raises(WireError, match="impossible size"):
+        FrameReader(KEY).sizes(header)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -36,3 +37,14 @@ def test_an_ended_process_is_not_alive():
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         assert not proc.alive(child.pid, found.created)  # a zombie
     assert proc.look(child.pid) is None
+
+
+def test_only_the_process_that_was_meant_is_ended():
+    with subprocess.Popen(["sleep", "60"]) as child:  # noqa: S607
+        found = proc.look(child.pid)
+        assert found is not None
+        proc.end(child.pid, found.created - 1)
+        assert child.poll() is None
+        proc.end(child.pid, found.created)
+        assert child.wait(10) == -signal.SIGKILL
+    proc.end(child.pid, found.created)

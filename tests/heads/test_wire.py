@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from chimera_pipelines.errors import HeadUnavailableError, UsageError
+from chimera_pipelines.errors import ChimeraError, HeadUnavailableError, UsageError
 from chimera_pipelines.heads import wire
 from chimera_pipelines.heads.frames import WireError
 from chimera_pipelines.heads.wire import Connection, Listener, accept, connect
@@ -31,7 +31,7 @@ def served(folder):
     def serve():
         try:
             seen.append(accept(listener.accept(), SECRET, timeout_s=5))
-        except (OSError, EOFError, WireError) as error:
+        except (OSError, EOFError, ChimeraError) as error:
             seen.append(error)
 
     thread = threading.Thread(target=serve)
@@ -80,7 +80,7 @@ def test_a_peer_of_another_user_is_refused(folder, served, monkeypatch):
         connect("unix:x.sock", SECRET, directory=folder)
     assert refused.value.code == "CHIM711"
     monkeypatch.undo()
-    assert isinstance(served(), EOFError | OSError | WireError)
+    assert isinstance(served(), EOFError | OSError | ChimeraError)
 
 
 def test_hang_up_wakes_the_thread_that_reads(folder, served):
