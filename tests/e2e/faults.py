@@ -8,11 +8,15 @@ Each is done once, when its mark is found in the folder TEST_MARKS, and takes it
 `die_after_KEY`    the head is killed when step KEY has ended, before it tells
 `hold_KEY`         the head sleeps when step KEY has started, until someone ends it
 `poison_KEY`       as `die_KEY`, and the mark stays
+`full_STORE`       no new share file finds room in that store, as long as the mark is there
+`die_passN_KERNEL` the head is killed at the end of pass N of a kernel's loop
 `eat_KEY`          the head takes more memory than there is when step KEY has started
 
-The file TEST_TOLD gets a line for each step that a head has told the end of: `RUN KEY`.
+The file TEST_TOLD gets a line for each step that a head has told the end of: `RUN KEY`; the file
+`passes` beside it one for each pass of a loop that came to its end: `KERNEL N`.
 """
 
+import errno
 import os
 import signal
 import threading
@@ -23,6 +27,7 @@ from pathlib import Path
 from chimera_pipelines.heads import wire
 from chimera_pipelines.heads.head_server import HeadServer
 from chimera_pipelines.heads.local import LocalHead
+from chimera_pipelines.lifecycle.carried import Carried
 from chimera_pipelines.lifecycle.journal_entries import Draft
 
 MARKS = Path(os.environ["TEST_MARKS"])
@@ -51,6 +56,8 @@ send = wire._send_all
 emit = HeadServer._emit
 sign = Draft._sign
 propagate = LocalHead.propagate
+ended = Carried.ended
+allocate = os.posix_fallocate
 
 
 unheard = threading.Event()  # who gets a corrupted frame reads nothing more
@@ -80,8 +87,8 @@ def emit_or_die(self, job, frame):
         die()
 
 
-def tell(line):
-    out = os.open(TOLD, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+def tell(line, file=TOLD):
+    out = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.write(out, line.encode())
     os.close(out)
 
@@ -103,7 +110,25 @@ def propagate_or_lose(self, handle, **options):
     return propagate(self, handle, **options)
 
 
+def allocate_or_be_full(descriptor, offset, size):
+    path = Path(f"/proc/self/fd/{descriptor}").readlink()
+    if any((MARKS / f"full_{part}").exists() for part in path.parts):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    allocate(descriptor, offset, size)
+
+
+os.posix_fallocate = allocate_or_be_full
+
+
+def ended_or_die(self, invocation, output):
+    tell(f"{invocation.kernel} {self.iteration}\n", TOLD.with_name("passes"))
+    if marked(f"die_pass{self.iteration}_{invocation.kernel}"):
+        die()
+    ended(self, invocation, output)
+
+
 wire._send_all = send_or_corrupt
 HeadServer._emit = emit_or_die
 Draft._sign = sign_or_not
 LocalHead.propagate = propagate_or_lose
+Carried.ended = ended_or_die
