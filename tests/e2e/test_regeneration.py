@@ -120,6 +120,84 @@ def test_lost_share_stores(world: World, calm: dict[str, str], lost: tuple[str, 
     assert timeline.states >= 1
 
 
+def test_shares_of_another_version(world: World, calm: dict[str, str]) -> None:
+    """A later version of the program wrote into two stores; the other two serve."""
+    before = deaths(world)
+    path = world.document(DOCUMENT, "version")
+    world.mark(f"hold_{CIRCUIT}.measure")
+    process = world.chimera("run", path, "--force", "--json")
+    _, pid = world.busy(f"{CIRCUIT}.measure")
+    for store in ("HEAD_2", "HEAD_4"):
+        for slot in (world.home / "ring" / store / "state").rglob("*.state"):
+            with slot.open("r+b") as file:
+                file.seek(8)
+                file.write(b"\x00\x09")
+    os.kill(pid, signal.SIGKILL)
+    check(world, path, finished(process), calm)
+    (timeline,) = came_back(world, before)
+    assert timeline.states >= 1
+
+
+@pytest.mark.slow
+def test_stores_that_take_nothing(tmp_path: Path) -> None:
+    """One costs a share of everything, also when a head dies; two are a coded failure."""
+    with warm(tmp_path, start=ALL[:1]) as world:
+        world.mark("full_HEAD_2")
+        world.mark(f"die_{CIRCUIT}.measure")
+        pinned = DOCUMENT.replace("head: [qiskit]", "head: [HEAD_1]")
+        report = world.run(world.document(pinned, "three"))
+        assert report["status"] == "ok"
+        assert len(report["regenerations"]) == 1
+        assert all(kernel["checkpoint"]["shares"] == 3 for kernel in report["kernels"])
+        (timeline,) = came_back(world, 0)
+        assert timeline.states >= 1
+        assert {event.head for event in world.events("share")} == {"HEAD_2"}
+
+        shutil.rmtree(world.home / "ring" / "HEAD_3")
+        (world.home / "ring" / "HEAD_3").write_text("no folder")
+        report = world.run(world.document(pinned, "two"), code=2)
+        codes = {k["error"]["code"] for k in report["kernels"] if k["status"] == "failed"}
+        assert codes <= {"CHIM506", "CHIM507"}
+        assert codes
+        assert len(world.events("regeneration")) == 1, "no head dies of it"
+
+
+LARGE = """
+```qiskit {#large}
+from qiskit import QuantumCircuit
+
+
+def circuit():
+    qc = QuantumCircuit(40)
+    for q in range(40):
+        qc.ry(0.1 * (q + 1), q)
+        qc.t(q)
+    for q in range(39):
+        qc.cx(q, q + 1)
+    qc.ry(0.3, range(40))
+    return qc
+
+
+def observable():
+    return {"Z" * 40: 1.0}
+```
+"""
+
+
+def test_a_register_larger_than_memory(world: World) -> None:
+    """The kernel fails with the bytes needed and free; its head is as it was."""
+    before = deaths(world)
+    front, _, code = DOCUMENT.partition("## Dependencies")
+    assert code
+    text = f"{front}## Dependencies\n```yaml\nkernels:\n  large: {{head: [HEAD_1]}}\n```\n"
+    path = world.document(text + "\n## Code_Blocks" + LARGE, "large")
+    report = world.run(path, code=1)
+    (kernel,) = report["kernels"]
+    assert kernel["error"]["code"] == "MAML413"
+    assert world.tickets(path) == [("large", "failed")]
+    assert deaths(world) == before
+
+
 def test_three_lost_stores_cost_a_phase_and_not_the_run(world: World, calm: dict[str, str]) -> None:
     before = deaths(world)
     path = world.document(DOCUMENT, "lost_three")
