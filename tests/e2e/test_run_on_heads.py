@@ -90,6 +90,7 @@ def test_a_loop_goes_on_in_the_pass_in_which_its_head_died(
     assert sorted(world.tickets(path)) == sorted((name, "ok") for name in calm)
 
 
+@pytest.mark.slow
 def test_a_kernel_that_ends_every_head_fails_alone(world: World, calm: dict[str, str]) -> None:
     world.mark(f"poison_{CIRCUIT}.propagate")
     path = world.document(DOCUMENT, "deadly")
@@ -104,6 +105,7 @@ def test_a_kernel_that_ends_every_head_fails_alone(world: World, calm: dict[str,
     assert outputs(world.run(world.document(DOCUMENT, "after_deadly"))) == calm
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_history_that_verifies_and_heads_that_work(
     world: World, calm: dict[str, str]
 ) -> None:
@@ -133,6 +135,7 @@ def test_a_call_into_aer_that_does_not_end_is_ended_with_its_head(
     assert outputs(world.run(world.document(DOCUMENT, "after_endless"))) == calm
 
 
+@pytest.mark.slow
 def test_two_runs_of_one_document_at_once(world: World, calm: dict[str, str]) -> None:
     path = world.document(DOCUMENT, "twice")
     both = [world.chimera("run", path, "--force", "--json") for _ in range(2)]
