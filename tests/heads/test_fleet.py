@@ -51,7 +51,7 @@ class Notes:
         return [
             (is_, told.get("key"))
             for is_, _, told in self.told
-            if isinstance(told, dict) and told.get("work") == work
+            if is_ in {"start", "end", "rest"} and told.get("work") == work
         ]
 
 
