@@ -106,8 +106,8 @@ def timeline_metadata(timeline: Timeline) -> dict[str, Any]:
         "head": timeline.head,
         "incarnation": timeline.new,
         "reason": timeline.reason,
-        "seconds": timeline.seconds,
-        **{f"seconds/{stage}": seconds for stage, seconds in timeline.stages.items()},
+        "seconds": round(timeline.seconds, 6),
+        **{f"seconds/{stage}": round(taken, 6) for stage, taken in timeline.stages.items()},
         "timeline": dg.MetadataValue.md(timeline_markdown(timeline)),
     }
 

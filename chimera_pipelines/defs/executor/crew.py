@@ -93,7 +93,9 @@ class Crew:
         """A head answers."""
         self._answering.add(head)
         self._resumptions.up(head, incarnation.agent)
-        self.log.say(f"{head} is up, incarnation {incarnation.number}", _shown(head, incarnation))
+        self.log.say(
+            f"{head} joins the run, incarnation {incarnation.number}", _shown(head, incarnation)
+        )
         work = self.queue.running.get(head)
         if work is not None and not work.sent:
             if head in self.fleet.idle():

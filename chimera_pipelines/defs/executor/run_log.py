@@ -49,7 +49,7 @@ class RunLog:
         shown = dict(metadata or {})
         if error is not None:
             shown["code"] = dg.MetadataValue.text(error.code)
-        data = EngineEventData(metadata=shown, error=_info(error) if error else None)
+        data = EngineEventData(metadata=shown, error=_hint(error) if error else None)
         DagsterEvent.engine_event(self._of(step), message, data)
 
     def starting(self, keys: list[str], head: str, metadata: Mapping[str, Any]) -> None:
@@ -85,6 +85,11 @@ class RunLog:
         if step is None:
             return self._context
         return self._context.for_step(self._plan.get_step_by_key(step))  # type: ignore[arg-type]
+
+
+def _hint(error: ChimeraError) -> SerializableErrorInfo:
+    """Shown in red below a message that says the rest."""
+    return SerializableErrorInfo(f"{error.code} {error.hint or ''}".rstrip(), [], error.code)
 
 
 def _info(error: ChimeraError) -> SerializableErrorInfo:

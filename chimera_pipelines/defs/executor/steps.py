@@ -170,7 +170,7 @@ class Steps:
         del self.queue.running[head]
         ahead = self._fall_back(work)
         for key in work.todo:
-            error = HeadUnavailableError(DIED, f"{head} died while it ran '{key}': {reason}")
+            error = HeadUnavailableError(DIED, f"{head} died: {reason}")
             if key in ahead:
                 if key == work.current and self._log.has_ended(key):
                     self.ahead.add(key)  # its events wait until Dagster launches it
@@ -204,7 +204,9 @@ class Steps:
         if key in self.overdue:
             self._log.failed(key, self.overdue.pop(key))
         elif deaths[key] > (MAX_FAULTS if from_outside else self._options.max_regenerations):
-            self._log.failed(key, error)
+            text = f"'{key}' is given up after {deaths[key]} tries; the last one: {error.message}"
+            hint = "see agent.log in the folder of the heads; it may need more memory than there is"
+            self._log.failed(key, HeadUnavailableError(error.code, text, hint=hint))
         else:
             self._log.up_for_retry(key, error)
 

@@ -45,7 +45,8 @@ class Waits:
                 continue
             self._said[work.id] = now
             doing = ", ".join(f"{head} {heads.get(head, 'is not there')}" for head in work.heads)
-            error = HeadUnavailableError("CHIM631", f"'{work.keys[0]}' waits for a head: {doing}")
+            text = f"'{work.keys[0]}' waits for a head: {doing}"
+            error = HeadUnavailableError("CHIM631", text, hint="see 'chimera heads status'")
             self._log.say(error.message, step=work.keys[0], error=error)
 
     def overdue(self, running: dict[str, Dispatch]) -> list[tuple[str, KernelError]]:

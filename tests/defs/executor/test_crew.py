@@ -31,6 +31,14 @@ def killing(world, seed, least_s, most_s):
         thread.join()
 
 
+def _given_up(events, run_id):
+    """Steps that failed: on a busy machine a head may die four times before one step has ended."""
+    lost = Counter(event.step_key for event in events(run_id, "STEP_UP_FOR_RETRY"))
+    failed = {event.step_key for event in events(run_id, "STEP_FAILURE")}
+    assert failed == {key for key in failed if lost[key] == 3}  # max_regenerations
+    return failed
+
+
 @BOTH
 @pytest.mark.parametrize("job", ["twenty", "assets"])
 def test_killed_heads_cost_their_step_one_more_attempt(
@@ -53,10 +61,8 @@ def test_heads_killed_at_random(instance, run, events, succeeded, world, seed):
     with killing(world, seed, 0.1, 0.9) as killed:
         run_id = run("twenty")
     assert len(killed) > 5
-    lost = Counter(event.step_key for event in events(run_id, "STEP_UP_FOR_RETRY"))
-    failed = {event.step_key for event in events(run_id, "STEP_FAILURE")}
-    assert lost
-    assert failed == {key for key in failed if lost[key] == 3}  # max_regenerations
+    assert events(run_id, "STEP_UP_FOR_RETRY")
+    failed = _given_up(events, run_id)
     done = succeeded(run_id)
     assert len(done) == 20 if not failed else instance.get_run_by_id(run_id).is_failure
 
@@ -79,13 +85,16 @@ def test_a_head_that_dies_after_the_last_event_of_a_step(
 
 @pytest.mark.slow
 @BOTH
-def test_heads_killed_at_random_between_fast_steps(instance, run, succeeded, world, executor):
+def test_heads_killed_at_random_between_fast_steps(
+    instance, run, events, succeeded, world, executor
+):
     world.mark("fast")
     with killing(world, 3, 0.1, 0.5):
         for _ in range(4):
             run_id = run("twenty", executor)
-            assert instance.get_run_by_id(run_id).is_success
-            assert len(succeeded(run_id)) == 20
+            failed = _given_up(events, run_id)
+            assert instance.get_run_by_id(run_id).is_success or failed
+            assert len(succeeded(run_id)) == 20 or failed
 
 
 def test_a_step_that_kills_every_head_fails_and_can_be_tried_again(

@@ -58,4 +58,4 @@ def test_an_error_shows_its_code_its_words_and_its_hint(monkeypatch):
     assert (context, message) == ("context", "HEAD_1 died")
     assert set(data.metadata) == {"head", "code"}
     assert data.error.cls_name == "CHIM630"
-    assert "see agent.log" in data.error.message
+    assert data.error.message == "CHIM630 see agent.log"  # the words stand above it
