@@ -25,6 +25,7 @@ from chimera_pipelines.settings import settings
 NO_HEADS_S = 60.0
 _ANSWER_S = 10.0
 _DEATH_S = 2.0
+_FENCED_S = 5.0
 _LOOK_S = 0.5
 
 
@@ -147,7 +148,7 @@ class Following:
                 self._lost(link, error)
             finally:
                 connection.close()
-            if link.up:  # else it is tried again
+            if link.up and not link.again:
                 known = incarnation
 
     def _next_incarnation(
@@ -209,14 +210,22 @@ class Following:
             self._events.frame(link.head, message)
 
     def _lost(self, link: HeadLink, error: WireError | None) -> None:
-        """An incarnation is gone, or sends what cannot be trusted and has to go."""
+        """An incarnation is gone, or sends what cannot be trusted and has to go.
+
+        One that only hung up may live. With work of ours it has to go: whoever gets that work next
+        must be the only one that does it. Without, it is connected to again.
+        """
         head = link.head
         if error is not None:
             self._report_fault(head, f"{error.code} {error.message}")
         with self._changed:
             if self._links.get(head) is not link:
                 return
-            self._wait(lambda: self._is_known_dead(link), time.monotonic() + _DEATH_S)
+            self._see_dead(link, _DEATH_S)
+            if link.works and not self._is_known_dead(link):
+                self._report_fault(head, "it hung up on a client")
+                self._see_dead(link, _FENCED_S)
+            link.again = not link.works and not self._is_known_dead(link)
             del self._links[head]
             self._seen = time.monotonic()
             if not self._closing:
@@ -230,6 +239,9 @@ class Following:
                 number = link.incarnation.number
                 frame = {"do": "fault", "head": head, "incarnation": number, "reason": reason}
                 self._agent.send(frame)
+
+    def _see_dead(self, link: HeadLink, within_s: float) -> None:
+        self._wait(lambda: self._is_known_dead(link), time.monotonic() + within_s)
 
     def _is_known_dead(self, link: HeadLink) -> bool:
         state = self._agent.state

@@ -20,6 +20,7 @@ class HeadLink:
         up: it has answered.
         busy: it works, for us or for others.
         remote: on another machine, whose end the connection may not notice.
+        again: it hung up and may live; it is connected to again.
         works: our works there, with the step each has begun; only the first can have one.
     """
 
@@ -29,6 +30,7 @@ class HeadLink:
     up: bool = False
     busy: bool = False
     remote: bool = False
+    again: bool = False
     works: dict[str, str | None] = field(default_factory=dict)
 
     @property

@@ -171,6 +171,37 @@ def test_a_reported_fault_replaces_the_incarnation(fleet, notes):
     assert notes.wait("up", 2).number == 2
 
 
+def test_a_head_that_hangs_up_on_our_work_is_dead_before_its_death_is_told(warm):
+    class Looks(Notes):
+        def down(self, head, death):
+            self.lived = not gone(self.pid, self.created, within_s=0.0)
+            super().down(head, death)
+
+    notes = Looks()
+    with contextlib.closing(Fleet(AgentHandle(warm.folder, own=False), events=notes)) as fleet:
+        fleet.require("HEAD_1")
+        notes.wait("idle")
+        entry = fleet.entries()["HEAD_1"]
+        notes.pid, notes.created = entry.pid, entry.created
+        give(fleet, "HEAD_1", "w", ("a", "sleep", 600))
+        begun(notes, "w", "a")
+        fleet._links["HEAD_1"].connection.hang_up()
+        death = notes.wait("down")
+        assert (death.work, death.step, notes.lived) == ("w", "a", False)
+        assert death.from_outside
+        assert notes.wait("up", 2).number == 2
+
+
+def test_a_head_that_hangs_up_and_has_no_work_of_ours_is_connected_to_again(fleet, notes):
+    fleet.require("HEAD_1")
+    first = notes.wait("up")
+    fleet._links["HEAD_1"].connection.hang_up()
+    notes.wait("down")
+    assert notes.wait("up", 2) == first
+    give(fleet, "HEAD_1", "w", ("a", "echo", 1))
+    notes.wait("rest")
+
+
 def test_a_corrupted_frame_fences_the_head_that_sent_it(fleet, notes, monkeypatch):
     fleet.require("HEAD_1")
     notes.wait("idle")
