@@ -92,6 +92,7 @@ class Crew:
     def up(self, head: str, incarnation: Incarnation) -> None:
         """A head answers."""
         self._answering.add(head)
+        self.queue.came_back(head)
         self._resumptions.up(head, incarnation.agent)
         self.log.say(
             f"{head} joins the run, incarnation {incarnation.number}", _shown(head, incarnation)

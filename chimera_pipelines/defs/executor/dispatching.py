@@ -89,8 +89,12 @@ class Dispatching:
             del self._holders[kernel_of(key)]
 
     def give_up(self, head: str) -> None:
-        """The head does not come back."""
-        self.heads.remove(head)
+        """The head does not come back; may be told more than once."""
+        self.heads = [other for other in self.heads if other != head]
+
+    def came_back(self, head: str) -> None:
+        """The head answers: one that was given up, and then restarted by hand, gets work again."""
+        self.heads = sorted({*self.heads, head})
 
     def _job(self, work: Dispatch) -> Job:
         kernel = kernel_of(work.keys[0])

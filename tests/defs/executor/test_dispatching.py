@@ -74,6 +74,15 @@ def test_a_head_that_was_given_up_gets_nothing(queue):
         queue.pick(["HEAD_2"], set(HEAD_IDS), [])
 
 
+def test_a_head_that_was_given_up_twice_and_comes_back_gets_work_again(queue):
+    queue.give_up("HEAD_1")
+    queue.give_up("HEAD_1")
+    queue.came_back("HEAD_1")
+    assert queue.heads == list(HEAD_IDS)
+    queue.waiting.append(waits("a", ["HEAD_1"]))
+    assert queue.pick(["HEAD_1"], set(HEAD_IDS), [])[1] == "HEAD_1"
+
+
 def test_what_was_not_sent_waits_again_before_the_others(queue):
     first, second = waits("a"), waits("b")
     queue.waiting += [first, second]
