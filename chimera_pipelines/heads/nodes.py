@@ -90,8 +90,9 @@ def fence(folder: Path, *, silent_s: float = 0.0) -> None:
         folder: of the agent.
         silent_s: for how long it has not answered.
     """
-    with suppress(FileNotFoundError):
+    with suppress(OSError):  # no room, say: that is no reason not to fence
         (folder / _SILENT).write_text(f"{silent_s:.6f}")
+    with suppress(FileNotFoundError):
         folder.rename(folder.with_name(folder.name + _ENDED))
 
 

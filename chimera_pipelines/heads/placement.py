@@ -180,15 +180,23 @@ class Placement:
         slot.heard = time.monotonic()
         while not self._closing.is_set():
             try:
-                asked = slot.actor.watch.remote(version)
-                told = self._ray.get(asked, timeout=WATCH_S + _ANSWER_S)
-            except self._ray.exceptions.RayError as error:
-                self._lost(slot, f"its machine does not answer ({type(error).__name__})")
+                version = self._watched(slot, version)
+            except Exception:  # noqa: BLE001 - a thread that ends leaves its heads to nobody
+                _log.exception("heads %s: tried again", ", ".join(slot.heads))
                 version = None
                 self._closing.wait(_PAUSE_S)
-                continue
-            slot.heard = time.monotonic()
-            version = self._heard(slot, told)
+
+    def _watched(self, slot: Slot, version: int | None) -> int | None:
+        """Ask an actor once; the version to ask for next."""
+        try:
+            asked = slot.actor.watch.remote(version)
+            told = self._ray.get(asked, timeout=WATCH_S + _ANSWER_S)
+        except self._ray.exceptions.RayError as error:
+            self._lost(slot, f"its machine does not answer ({type(error).__name__})")
+            self._closing.wait(_PAUSE_S)
+            return None
+        slot.heard = time.monotonic()
+        return self._heard(slot, told)
 
     def _heard(self, slot: Slot, told: Mapping[str, Any]) -> int | None:
         """Pass on what an actor told; the version to ask for next."""
@@ -213,13 +221,14 @@ class Placement:
         return int(told["version"])
 
     def _lost(self, slot: Slot, reason: str) -> None:
-        with self._lock:
-            folder, slot.folder = slot.folder, None
+        folder = slot.folder
         if folder is None or self._closing.is_set():
             return
         _log.warning("heads %s: %s", ", ".join(slot.heads), reason)
         silent = time.monotonic() - slot.heard
         fence(Path(folder), silent_s=silent)
+        with self._lock:
+            slot.folder = None
         self._tell({"is": "lost", "heads": slot.heads, "reason": reason, "detect_s": silent})
 
     def _tell(self, message: Mapping[str, Any]) -> None:

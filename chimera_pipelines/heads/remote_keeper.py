@@ -22,7 +22,7 @@ from typing import Any
 from chimera_pipelines.errors import ChimeraError, HeadUnavailableError
 from chimera_pipelines.heads.channel import Channel
 from chimera_pipelines.heads.error_frames import error_of
-from chimera_pipelines.heads.nodes import remove
+from chimera_pipelines.heads.nodes import fence_all, remove
 from chimera_pipelines.heads.office import HeadKeeper, Office
 from chimera_pipelines.heads.performer import Predecessor
 from chimera_pipelines.heads.state import KINDS, HeadEntry
@@ -184,6 +184,7 @@ class Placer:
         if self._stopping:
             remove(self._office.directory.path, self._office.agent)
             return
+        fence_all(self._office.directory.path)  # Ray may take seconds to end what it placed
         for keeper in self.keepers.values():
             keeper.lost("who placed it is gone", 0.0)
         self._failures += 1

@@ -58,6 +58,13 @@ def test_a_fenced_machine_can_change_nothing_and_start_nothing(nodes: Path) -> N
     fence(folder)  # twice is once
 
 
+def test_a_machine_is_fenced_where_how_long_it_was_silent_cannot_be_written(nodes: Path) -> None:
+    folder, _ = claim(nodes, 0)
+    (folder / "silent").mkdir()
+    fence(folder, silent_s=1.0)
+    assert not folder.exists()
+
+
 def test_who_replaces_the_agent_fences_all_its_machines(heads: HeadsDirectory, nodes: Path) -> None:
     folders = [claim(nodes, slot)[0] for slot in (0, 1)]
     for folder in folders:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from chimera_pipelines.errors import HeadUnavailableError
-from chimera_pipelines.heads import placement
+from chimera_pipelines.heads import nodes, placement
 from chimera_pipelines.heads.channel import Channel
 from chimera_pipelines.heads.directory import HeadsDirectory
 from chimera_pipelines.heads.nodes import ORDER, claim
@@ -214,6 +214,24 @@ def test_a_lost_machine_is_fenced_before_it_is_told_and_heads_start_on_the_next(
     placed.hear("heads")
     _eventually(lambda: placed.ray.actors[0].asked == [start])
     assert second.exists()
+
+
+def test_a_machine_that_cannot_be_fenced_yet_is_not_told_lost_before_it_is(
+    placed: Placed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = placed.runs(0)
+    placed.hear("heads")
+    failures = iter([OSError(5, "the storage is away")])
+
+    def fence(path: Path, *, silent_s: float) -> None:
+        for error in failures:
+            raise error
+        nodes.fence(path, silent_s=silent_s)
+
+    monkeypatch.setattr(placement, "fence", fence)
+    placed.ray.actors[0].says = Actor._nothing
+    placed.hear("lost")
+    assert not folder.exists()
 
 
 def test_a_machine_that_answers_again_after_it_was_fenced_is_started_anew(placed: Placed) -> None:

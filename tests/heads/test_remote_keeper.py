@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import selectors
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,8 +13,9 @@ import pytest
 
 from chimera_pipelines.errors import HeadUnavailableError
 from chimera_pipelines.heads.directory import HeadsDirectory
+from chimera_pipelines.heads.nodes import claim, make
 from chimera_pipelines.heads.performer import Predecessor
-from chimera_pipelines.heads.remote_keeper import RemoteKeeper
+from chimera_pipelines.heads.remote_keeper import Cluster, Placer, RemoteKeeper
 from chimera_pipelines.heads.state import HeadEntry
 
 
@@ -97,3 +100,31 @@ def test_a_restart_is_asked_of_its_machine(desk: Desk) -> None:
         {"do": "restart", "head": "HEAD_1", "reason": "fault: bad signature", "recompute": True}
     ]
     assert desk.keeper.wanted
+
+
+def test_heads_are_fenced_before_it_is_told_that_who_placed_them_is_gone(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brief = tmp_path / "placer"
+    brief.write_text('#!/bin/bash\nprintf \'{"is": "ready"}\' >&"$4"\n')
+    brief.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(brief))
+    folder, _ = claim(make(desk.directory.path, "a1"), 0)
+    there: list[bool] = []
+    with selectors.DefaultSelector() as selector:
+        office: Any = SimpleNamespace(
+            directory=desk.directory,
+            device="cpu",
+            agent="a1",
+            secret=b"",
+            performers={},
+            selector=selector,
+            changed=lambda: there.append(folder.exists()),
+        )
+        placer = Placer(Cluster("auto"), office)
+        placer.keepers["HEAD_1"].told(asdict(UP), {})
+        while not placer.gone:
+            for key, mask in selector.select(30):
+                key.data(mask)
+    assert placer.keepers["HEAD_1"].entry.state == "regenerating"
+    assert there == [True, False]
