@@ -38,6 +38,10 @@ HANDSHAKE_S = 5.0
 _UCRED = struct.Struct("3i")
 _MOST_PARTS = 512  # IOV_MAX is 1024
 _ONE_RECORD = 1 << 14
+# A machine that is gone closes no connection: TCP itself waits a quarter of an hour for what was
+# sent, and for ever where nothing was.
+GONE_S = 30
+_PROBES = 5
 _Socket: TypeAlias = socket.socket | SecureSocket
 
 
@@ -170,7 +174,7 @@ def connect(
             check_peer(sock)
         else:
             sock.connect((name, port))
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _tune(sock)
             secured = _secure(sock, tls)
             return _shaken(secured, Handshake(secret, server=False), until)
         return _shaken(sock, Handshake(secret, server=False), until)
@@ -197,7 +201,7 @@ def accept(
         if sock.family == socket.AF_UNIX:
             check_peer(sock)
         else:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _tune(sock)
             secured = _secure(sock, tls)
             return _shaken(secured, Handshake(secret, server=True), until)
         return _shaken(sock, Handshake(secret, server=True), until)
@@ -220,6 +224,16 @@ def check_peer(sock: socket.socket) -> None:
             f"the other end of the socket belongs to user {uid}, not to {os.geteuid()}",
             hint="run heads and runs as one user, or set CHIMERA_HOME to a folder of your own",
         )
+
+
+def _tune(sock: socket.socket) -> None:
+    """Have small frames leave at once, and a peer noticed that is gone for `GONE_S`."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, GONE_S // _PROBES)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, GONE_S // _PROBES)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _PROBES)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_S * 1000)
 
 
 def _secure(sock: socket.socket, tls: Tls | None) -> SecureSocket:
