@@ -26,6 +26,7 @@ from chimera_pipelines.heads.state import CONTROL, State
 from chimera_pipelines.settings import Settings
 
 WATCH_S = 1.0
+_ANSWER_S = 5.0
 _OF_THE_MACHINE = ("tls_certificate", "tls_key", "tls_authority")
 
 
@@ -141,8 +142,13 @@ class _Running:
         return {"folder": str(self._handle.directory), "version": version, "heads": heads}
 
     def ask(self, frame: Mapping[str, Any]) -> dict[str, Any]:
-        """The agent's answer to a control request."""
+        """The agent's answer to a control request.
+
+        Raises:
+            OSError, EOFError, ChimeraError: it gives none, or not in time.
+        """
         with self._connected() as connection:
+            connection.settimeout(_ANSWER_S)
             connection.send(frame)
             return connection.receive().frame
 
