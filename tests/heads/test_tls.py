@@ -256,6 +256,19 @@ def test_a_certificate_does_not_stand_in_for_the_secret(tmp_path: Path) -> None:
     assert at_head.code == "CHIM713"
 
 
+def test_a_machine_that_is_gone_is_noticed_by_both_sides(tmp_path: Path) -> None:
+    seen = []
+
+    def secure(sock: socket.socket) -> None:
+        alive = sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        seen.append((alive, sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)))
+        raise ConnectionError
+
+    looks: Any = SimpleNamespace(secure=secure)
+    _over_tcp(tmp_path, looks, looks)
+    assert seen == [(1, 1000 * wire.GONE_S)] * 2
+
+
 def test_tcp_without_certificates_is_refused(tmp_path: Path) -> None:
     _, at_head, at_client = _over_tcp(tmp_path, None, None)
     assert getattr(at_head, "code", None) == getattr(at_client, "code", None) == "CHIM750"
