@@ -28,6 +28,7 @@ __all__ = [
     "attach_or_start",
 ]
 
+ADOPT_S = 10.0
 _JOIN_S = 5.0
 
 
@@ -123,23 +124,27 @@ class Fleet(Following):
             if link is not None:
                 link.send({"do": "cancel", "work": work_or_run, "reason": reason})
 
-    def adopt(self, run: str, *, timeout_s: float = 5.0) -> list[Adopted]:
+    def adopt(self, run: str, *, timeout_s: float = ADOPT_S) -> list[Adopted]:
         """Take over what running heads do for a run; their frames come to us from now on.
 
-        Heads that do not answer in time are left out. Not for use within an event.
+        A head that does not answer in time is fenced: what it may do for the run is begun again
+        elsewhere. Not for use within an event.
         """
         until = time.monotonic() + timeout_s
         with self._changed:
             self._changed.wait_for(lambda: self._agent.state is not None or self._broken, timeout_s)
-            asked = {head for head, entry in self.entries().items() if entry.state == "idle"}
-            for head in asked:
+            entries = self.entries().items()
+            found = {head: entry.incarnation for head, entry in entries if entry.state == "idle"}
+            for head in found:
                 self._follow(head)
-            self._wait(lambda: asked <= self._links.keys(), until)
+            self._wait(lambda: found.keys() <= self._links.keys(), until)
             self._adopted.clear()
             frame = {"do": "adopt", "run": run}
-            asked = {h for h in asked if h in self._links and self._links[h].send(frame)}
+            asked = {h for h in found if h in self._links and self._links[h].send(frame)}
             self._wait(lambda: (asked & self._links.keys()) <= self._adopted.keys(), until)
-            return [work for head in sorted(self._adopted) for work in self._adopted[head]]
+            told = dict(self._adopted)  # what is told from here on is too late
+            self._end_silent({h: n for h, n in found.items() if h not in told})
+            return [work for head in sorted(told) for work in told[head]]
 
     def fault(self, head: str, reason: str) -> None:
         """Report that a head's answers cannot be trusted: it is fenced and regenerated."""

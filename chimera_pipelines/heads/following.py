@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from chimera_pipelines.errors import ChimeraError, HeadUnavailableError
@@ -236,9 +237,23 @@ class Following:
         with self.lock:
             link = self._links.get(head)
             if link is not None:
-                number = link.incarnation.number
-                frame = {"do": "fault", "head": head, "incarnation": number, "reason": reason}
-                self._agent.send(frame)
+                self._have_fenced(head, link.incarnation.number, reason)
+
+    def _have_fenced(self, head: str, number: int, reason: str) -> None:
+        frame = {"do": "fault", "head": head, "incarnation": number, "reason": reason}
+        self._agent.send(frame)
+
+    def _end_silent(self, heads: Mapping[str, int]) -> None:
+        """See incarnations end that do not say what they do for our run."""
+        for head, number in heads.items():
+            self._have_fenced(head, number, "it does not say what it does for a run")
+
+        def ended() -> bool:
+            state = self._agent.state
+            now = {} if state is None else state.heads
+            return all(h not in now or now[h].incarnation > n for h, n in heads.items())
+
+        self._wait(ended, time.monotonic() + _FENCED_S)
 
     def _see_dead(self, link: HeadLink, within_s: float) -> None:
         self._wait(lambda: self._is_known_dead(link), time.monotonic() + within_s)

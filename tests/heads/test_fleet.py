@@ -271,6 +271,22 @@ def test_a_resumed_client_adopts(warm, fleet, notes):
     assert fleet.up() == ["HEAD_1", "HEAD_3"]
 
 
+def test_a_head_that_does_not_say_what_it_does_for_a_run_ends(warm, fleet, notes):
+    fleet.require("HEAD_1")
+    notes.wait("idle")
+    dead = Notes()
+    client = Fleet(AgentHandle(warm.folder, own=False), events=dead)
+    client.require("HEAD_1")
+    dead.wait("up")
+    give(client, "HEAD_1", "w", ("a", "sleep", 600), run="r")
+    begun(dead, "w", "a")
+    client.close()
+    entry = fleet.entries()["HEAD_1"]
+    assert fleet.adopt("r", timeout_s=0.0) == []
+    assert gone(entry.pid, entry.created, within_s=0.0)
+    assert notes.wait("up", 2).number == 2
+
+
 def test_a_killed_client_leaves_or_cancels_its_works(warm, fleet, notes):
     code = f"""
 import sys, time
