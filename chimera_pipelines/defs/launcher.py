@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -185,6 +186,7 @@ def _forked(arguments: str, log: Path) -> int | None:
         "env": {k: v for k, v in os.environ.items() if k.startswith(PASSED_ON)},
         "cwd": str(Path.cwd()),
         "log": str(log),
+        "until": time.monotonic() + ASK_SECONDS,
     }
     directory, state = found
     try:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import selectors
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from chimera_pipelines.errors import HeadUnavailableError
 from chimera_pipelines.heads import offspring
 
 
@@ -31,12 +33,19 @@ class RunWorkers:
         """Fork one; its pid.
 
         Args:
-            frame: `entry` ("module:function"), `args`, `env`, `cwd`, `log` (a file, or None).
+            frame: `entry` ("module:function"), `args`, `env`, `cwd`, `log` (a file, or None), and
+                `until`, on this machine's monotonic clock: who asks has then started another.
 
         Raises:
             LookupError, TypeError, ValueError: the frame is none.
             OSError: no process can be made.
+            HeadUnavailableError: CHIM714, it is too late.
         """
+        late_s = time.monotonic() - float(frame["until"])
+        if late_s > 0.0:
+            raise HeadUnavailableError(
+                "CHIM714", f"the run worker was wanted {late_s:.1f} s earlier"
+            )
         entry, arguments = str(frame["entry"]), dict(frame["args"])
         log, cwd, env = frame["log"], str(frame["cwd"]), dict(frame["env"])
 

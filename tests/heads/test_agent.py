@@ -269,6 +269,7 @@ def test_a_run_worker_outlives_the_agent_and_keeps_nothing_of_it(tmp_path):
             "env": {"CHIMERA_TOY": "seen"},
             "cwd": str(tmp_path),
             "log": str(tmp_path / "worker.log"),
+            "until": time.monotonic() + 60,
         }
         pid = agent.ask("spawn", **frame)["pid"]
         assert agent.ask("status")["workers"] == 1
@@ -284,6 +285,13 @@ def test_a_run_worker_outlives_the_agent_and_keeps_nothing_of_it(tmp_path):
         "sockets": [],
     }
     assert (tmp_path / "worker.log").read_text() == "hello\n"
+
+
+def test_a_run_worker_that_nobody_waits_for_any_more_is_not_started(agent, tmp_path):
+    frame = {"entry": "tests.heads.toys:worker", "args": {}, "env": {}, "cwd": str(tmp_path)}
+    answer = agent.ask("spawn", **frame, log=None, until=time.monotonic() - 0.1)
+    assert answer["error"]["code"] == "CHIM714"
+    assert agent.ask("status")["workers"] == 0
 
 
 def test_what_was_preloaded_is_there_in_every_head(tmp_path):
