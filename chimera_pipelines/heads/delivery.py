@@ -34,6 +34,7 @@ class HeadProcess:
         forked: when, on the monotonic clock.
         oom_kills: of the machine, before it began.
         ready: it has said so.
+        failed: it is being ended because it does not come to be ready.
         fenced: reason, signal, seconds since its last sign and time, once it is being ended.
     """
 
@@ -44,6 +45,7 @@ class HeadProcess:
     forked: float
     oom_kills: int
     ready: bool = False
+    failed: bool = False
     fenced: tuple[str, int | None, float, float] | None = None
 
     def hear(self) -> dict[str, Any] | None:

@@ -1,8 +1,8 @@
 """Keeps one head alive: forks it, hears its beats, fences it when it hangs, forks the next one.
 
 An old incarnation is killed and reaped before the next is forked, so that never two run. A head
-that dies before it was ready is tried again, each time a little later; after `MOST_FAILURES` in a
-row it stays down until someone asks for it.
+that dies or hangs before it was ready, or is not ready after `START_S`, is tried again, each time a
+little later; after `MOST_FAILURES` in a row it stays down until someone asks for it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from chimera_pipelines.heads.proc import look
 from chimera_pipelines.heads.state import KINDS, HeadEntry
 
 MOST_FAILURES = 5
+START_S = 300.0
+"""For everything before the first work: device, state that is rebuilt, kernels that run again."""
 _FIRST_PAUSE_S = 0.05
 _log = logging.getLogger(__name__)
 
@@ -102,10 +104,18 @@ class Keeper:
             return
         self._hear(0)
         if process.fenced is None and not self._stopping:
-            finding = process.pulse.judge(now, partial(look, process.child.pid))
-            if finding is not None:
-                stopped = int(signal.SIGSTOP) if finding.stopped else None
-                self.fence(finding.reason, signal_number=stopped)
+            self._judge(process, now)
+
+    def _judge(self, process: HeadProcess, now: float) -> None:
+        """Fence it when it will not answer any more, or takes too long to begin with."""
+        finding = process.pulse.judge(now, partial(look, process.child.pid))
+        if finding is not None:
+            process.failed = not (process.ready or finding.stopped)
+            stopped = int(signal.SIGSTOP) if finding.stopped else None
+            self.fence(finding.reason, signal_number=stopped)
+        elif not process.ready and now - process.forked > START_S:
+            process.failed = True
+            self.fence(f"not ready after {START_S:.0f} s")
 
     def _signal(self, number: int) -> None:
         if self._process is not None:
@@ -204,11 +214,12 @@ class Keeper:
         )
 
     def _next(self, process: HeadProcess) -> None:
-        if process.ready or process.fenced is not None:
+        if process.ready or (process.fenced is not None and not process.failed):
             self._fork()
             return
         before = self.entry.before
-        self._try_again("it died at its start" + (f": {before.reason}" if before else ""))
+        what = "it is ended at its start" if process.failed else "it died at its start"
+        self._try_again(what + (f": {before.reason}" if before else ""))
 
     def _try_again(self, what: str) -> None:
         """Fork it again in a while, or leave it down when that never helped."""
