@@ -11,6 +11,7 @@ import typer
 from chimera_pipelines.cli import options, values
 from chimera_pipelines.cli.terminal import Terminal, opened
 from chimera_pipelines.errors import UsageError
+from chimera_pipelines.heads.liveness import RECOMPUTE_S
 
 if TYPE_CHECKING:
     from chimera_pipelines.settings import Settings
@@ -20,7 +21,6 @@ DOWN = options.example("chimera heads down")
 STATUS = options.example("chimera heads status --json")
 RESTART = options.example("chimera heads restart HEAD_1")
 
-RECOMPUTE_S = 3600.0  # a hundred kernels a head, each as long as it takes
 _COLUMNS = ("head", "kind", "device", "state", "pid", "incarnation", "step", "registers", "up")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chimera_pipelines.heads import offspring
-from chimera_pipelines.heads.liveness import Pulse
+from chimera_pipelines.heads.liveness import RECOMPUTE_S, START_S, Pulse
 from chimera_pipelines.heads.office import Office
 from chimera_pipelines.heads.oom import killed_by, oom_kills
 from chimera_pipelines.heads.performer import ENDINGS, Predecessor
@@ -33,6 +33,7 @@ class HeadProcess:
         beats: our end of the socket on which it beats.
         forked: when, on the monotonic clock.
         oom_kills: of the machine, before it began.
+        start_s: that it may take until it is ready.
         ready: it has said so.
         failed: it is being ended because it does not come to be ready.
         fenced: reason, signal, seconds since its last sign and time, once it is being ended.
@@ -44,6 +45,7 @@ class HeadProcess:
     pulse: Pulse
     forked: float
     oom_kills: int
+    start_s: float = START_S
     ready: bool = False
     failed: bool = False
     fenced: tuple[str, int | None, float, float] | None = None
@@ -111,4 +113,10 @@ def deliver(
         child = offspring.fork(lambda: serve(birth), closing=closing, name=head, dies=True)
         unless_born.pop_all()
     now = time.monotonic()
-    return HeadProcess(child, listener.address, ours, Pulse(now), now, oom_kills())
+    start_s = start_limit(before)
+    return HeadProcess(child, listener.address, ours, Pulse(now), now, oom_kills(), start_s)
+
+
+def start_limit(before: Predecessor | None) -> float:
+    """Seconds that a head may take to its first work, by what it has to do before."""
+    return RECOMPUTE_S if before is not None and before.recompute else START_S

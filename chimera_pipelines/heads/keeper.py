@@ -1,7 +1,7 @@
 """Keeps one head alive: forks it, hears its beats, fences it when it hangs, forks the next one.
 
 An old incarnation is killed and reaped before the next is forked, so that never two run. A head
-that dies or hangs before it was ready, or is not ready after `START_S`, is tried again, each time a
+that dies or hangs before it was ready, or is not ready in time, is tried again, each time a
 little later; after `MOST_FAILURES` in a row it stays down until someone asks for it.
 """
 
@@ -23,8 +23,6 @@ from chimera_pipelines.heads.proc import look
 from chimera_pipelines.heads.state import KINDS, HeadEntry
 
 MOST_FAILURES = 5
-START_S = 300.0
-"""For everything before the first work: device, state that is rebuilt, kernels that run again."""
 _FIRST_PAUSE_S = 0.05
 _log = logging.getLogger(__name__)
 
@@ -113,9 +111,9 @@ class Keeper:
             process.failed = not (process.ready or finding.stopped)
             stopped = int(signal.SIGSTOP) if finding.stopped else None
             self.fence(finding.reason, signal_number=stopped)
-        elif not process.ready and now - process.forked > START_S:
+        elif not process.ready and now - process.forked > process.start_s:
             process.failed = True
-            self.fence(f"not ready after {START_S:.0f} s")
+            self.fence(f"not ready after {process.start_s:.0f} s")
 
     def _signal(self, number: int) -> None:
         if self._process is not None:

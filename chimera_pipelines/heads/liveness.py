@@ -7,7 +7,8 @@ process do, and so do silence and a process that sleeps and uses hardly any proc
 hundred times a second, which took 0.3 % of a processor each. A process that computes is never taken
 for one that hangs.
 
-An exit is not found here: the kernel tells the agent of it.
+An exit is not found here: the kernel tells the agent of it. Nor is a head that lives and never
+comes to its first work: that has the limits `START_S` and `RECOMPUTE_S`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ STOPPED_S = 0.2
 HANG_S = 10.0
 IDLE_TICKS_S = 5  # of a hundred
 PAUSED_S = 2.0
+START_S = 300.0
+"""From the fork to the first work: a device that opens, states that are rebuilt."""
+RECOMPUTE_S = 3600.0
+"""The same where a hundred kernels run again, each as long as it takes."""
 
 
 @dataclass(frozen=True, slots=True)

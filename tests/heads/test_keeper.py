@@ -13,10 +13,10 @@ import time
 import pytest
 
 from chimera_pipelines.heads import keeper as module
-from chimera_pipelines.heads.delivery import HeadProcess
+from chimera_pipelines.heads.delivery import HeadProcess, start_limit
 from chimera_pipelines.heads.directory import HeadsDirectory
-from chimera_pipelines.heads.keeper import MOST_FAILURES, START_S, Keeper, local_keepers
-from chimera_pipelines.heads.liveness import Pulse
+from chimera_pipelines.heads.keeper import MOST_FAILURES, Keeper, local_keepers
+from chimera_pipelines.heads.liveness import RECOMPUTE_S, START_S, Pulse
 from chimera_pipelines.heads.office import Office
 from chimera_pipelines.heads.offspring import Child
 from chimera_pipelines.heads.state import KINDS
@@ -92,14 +92,15 @@ class Slow:
         monkeypatch.setattr(module, "deliver", self)
 
     def __call__(self, head, kind, number, before, office):
-        child = subprocess.Popen(["sleep", "600"])
+        child = subprocess.Popen(["/bin/sleep", "600"])
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         ours.setblocking(False)
         self.children.append(child)
         self.beats.append(theirs)
         now = time.monotonic()
         made = Child(child.pid, os.pidfd_open(child.pid), 1)
-        return HeadProcess(made, f"unix:{head}.sock", ours, Pulse(now), now, 0)
+        pulse = Pulse(now)
+        return HeadProcess(made, f"unix:{head}.sock", ours, pulse, now, 0, start_limit(before))
 
     def say(self, **beat):
         self.beats[-1].send(json.dumps(beat).encode())
@@ -148,6 +149,16 @@ def test_a_head_that_beats_and_is_never_ready_is_a_failed_start(office, slow):
     assert keeper.entry.state == "down"
     assert f"not ready after {START_S:.0f} s" in keeper.entry.problem
     assert keeper.entry.refusal("HEAD_1").code == "CHIM716"
+
+
+def test_who_runs_kernels_again_has_the_time_for_it(office, slow):
+    keeper = Keeper("HEAD_1", office)
+    keeper.fence("restart: a test", recompute=True)
+    late(keeper, slow, office, START_S + 1)
+    assert keeper.entry.state == "starting"
+    late(keeper, slow, office, RECOMPUTE_S + 1)
+    reaped(keeper, office)
+    assert keeper.gone
 
 
 def test_a_head_that_was_ready_may_be_as_old_as_it_likes(office, slow):
