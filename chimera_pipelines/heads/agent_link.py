@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -30,10 +31,13 @@ class AgentLink:
 
     Attributes:
         state: what it told last, or None while there is none.
+        heard: when it said anything last, by the monotonic clock.
     """
 
     def __init__(self, agent: AgentHandle, changed: Callable[[State | None], None]) -> None:
         self.state: State | None = None
+        self.heard = time.monotonic()
+        self._asked = False
         self._agent = agent
         self._changed = changed
         self._connection: wire.Connection | None = None
@@ -65,7 +69,7 @@ class AgentLink:
             if self._closed:
                 connection.close()
                 raise EOFError
-            self._connection = connection
+            self._connection, self._asked = connection, False
             wanted = list(self._wanted)
         for head in wanted:
             connection.send({"do": "start", "head": head})
@@ -87,6 +91,14 @@ class AgentLink:
             if self._connection is not None:
                 with suppress(OSError):  # the thread that listens hears of it
                     self._connection.send(frame)
+
+    def ask(self) -> None:
+        """Have the agent say something, unless it still owes an answer."""
+        with self._lock:
+            if self._connection is not None and not self._asked:
+                self._asked = True
+                with suppress(OSError):
+                    self._connection.send({"do": "status"})
 
     def replace(self) -> None:
         """The agent is dead: see that its heads are, and start an agent of our own.
@@ -121,6 +133,7 @@ class AgentLink:
             agent.close()
 
     def _heard(self, frame: Mapping[str, Any], secret: bytes) -> None:
+        self.heard, self._asked = time.monotonic(), False
         match frame["is"]:
             case "state":
                 self.state = self._last = State.from_json(frame["state"], secret=secret)

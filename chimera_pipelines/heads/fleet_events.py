@@ -30,7 +30,8 @@ class Death:
         work: id of this client's work that it was doing, or None.
         step: key of the step that had started and not ended, or None.
         works: ids of all of this client's works that it had, `work` among them.
-        final: the agent has given it up (CHIM716): there will be no next incarnation.
+        final: it is given up: there will be no next incarnation, or nobody hears of one.
+        code: why, if it is: CHIM716, its agent tries no more; CHIM714, nobody answers for it.
         detect_s: from its last sign of life to the agent's finding.
         fence_s: from there until the process was killed and reaped.
     """
@@ -43,6 +44,7 @@ class Death:
     step: str | None = None
     works: tuple[str, ...] = ()
     final: bool = False
+    code: str = "CHIM716"
     detect_s: float = 0.0
     fence_s: float = 0.0
 
@@ -85,7 +87,10 @@ class FleetEvents(Protocol):
         ...
 
     def down(self, head: str, death: Death) -> None:
-        """A head that was up is gone; the next incarnation comes by itself unless `final`."""
+        """A head is gone; the next incarnation comes by itself unless `final`.
+
+        It was up, or is `final` and never was.
+        """
         ...
 
     def broken(self, error: ChimeraError) -> None:

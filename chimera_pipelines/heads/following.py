@@ -2,6 +2,9 @@
 
 The agent tells of every incarnation that begins and ends; a head tells what it does. Whatever goes
 wrong in a thread is told as `broken`: one that ended silently would hang the run.
+
+Nothing is waited for without a limit. Who starts an agent gives up by itself, and so does an agent
+that starts a head; a head for which nobody does anything, be its agent stopped, is given up here.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from typing import Any
 from chimera_pipelines.errors import ChimeraError, HeadUnavailableError
 from chimera_pipelines.heads import wire
 from chimera_pipelines.heads.agent_link import AgentLink
-from chimera_pipelines.heads.attach import AgentHandle
+from chimera_pipelines.heads.attach import START_S, AgentHandle
 from chimera_pipelines.heads.error_frames import error_json, error_of
 from chimera_pipelines.heads.fleet_events import Adopted, Death, FleetEvents, Incarnation
 from chimera_pipelines.heads.frames import Message, WireError
@@ -23,11 +26,13 @@ from chimera_pipelines.heads.state import HeadEntry, State
 from chimera_pipelines.heads.tls import Tls
 from chimera_pipelines.settings import settings
 
-NO_HEADS_S = 60.0
+# The agent of another machine may take as long as an agent may, and its heads come after it.
+NO_HEADS_S = START_S + 30.0
 _ANSWER_S = 10.0
 _DEATH_S = 2.0
 _FENCED_S = 5.0
 _LOOK_S = 0.5
+_SILENT_S = 10.0
 
 
 class Following:
@@ -46,7 +51,7 @@ class Following:
         self._required: set[str] = set()
         self._given_up: set[str] = set()
         self._adopted: dict[str, list[Adopted]] = {}
-        self._seen = time.monotonic()
+        self._missed: dict[str, float] = {}
         self._closing = False
         self._broken = False
         self._agent = AgentLink(agent, self._agent_changed)
@@ -169,9 +174,29 @@ class Following:
         return None
 
     def _check_silence(self) -> None:
-        if self._links:
-            self._seen = time.monotonic()
-        elif self._required and time.monotonic() - self._seen > NO_HEADS_S:
+        """Give up heads of which nobody has heard for too long."""
+        now, state = time.monotonic(), self._agent.state
+        for head in sorted(self._required - self._given_up):
+            if state is None or head in self._links or self._is_starting(state.heads[head], now):
+                self._missed.pop(head, None)
+            elif now - self._missed.setdefault(head, now) > NO_HEADS_S:
+                self._miss(head, state)
+
+    def _is_starting(self, entry: HeadEntry, now: float) -> bool:
+        """Whether an agent that is alive sees to the start of a head, which has its own limit."""
+        self._agent.ask()
+        starting = entry.answers and entry.state in ("starting", "regenerating")
+        return starting and now - self._agent.heard < _SILENT_S
+
+    def _miss(self, head: str, state: State) -> None:
+        entry = state.heads[head]
+        del self._missed[head]
+        self._given_up.add(head)
+        silent = time.monotonic() - self._agent.heard > _SILENT_S
+        reason = f"no answer for {NO_HEADS_S:.0f} s" + (", nor from its agent" if silent else "")
+        incarnation = Incarnation(state.agent, entry.incarnation)
+        self._events.down(head, Death(head, incarnation, reason, final=True, code="CHIM714"))
+        if self._given_up == self._required:
             names = ", ".join(sorted(self._required))
             self._break(
                 HeadUnavailableError(
@@ -192,7 +217,7 @@ class Following:
             link.saw(first.frame)
             self._links[link.head] = link
             link.up = True
-            self._seen = time.monotonic()
+            self._given_up.discard(link.head)
             self._events.up(link.head, link.incarnation)
             self._events.frame(link.head, first)
             self._changed.notify_all()
@@ -228,7 +253,6 @@ class Following:
                 self._see_dead(link, _FENCED_S)
             link.again = not link.works and not self._is_known_dead(link)
             del self._links[head]
-            self._seen = time.monotonic()
             if not self._closing:
                 self._events.down(head, link.death(self._agent.state))
             self._changed.notify_all()

@@ -103,6 +103,6 @@ class HeadLink:
             step,
             works,
             final,
-            before.detect_s,
-            before.fence_s,
+            detect_s=before.detect_s,
+            fence_s=before.fence_s,
         )

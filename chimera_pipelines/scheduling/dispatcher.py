@@ -122,7 +122,7 @@ class Dispatcher(Giving):
     def _died(self, death: Death) -> None:
         self._placing.changed(death.head)
         if death.final:
-            self._placing.lost[death.head] = death.reason
+            self._placing.lost[death.head] = death
         mine = [a for a in self._attempts.values() if a.on is not None and a.on.was_with(death)]
         begun = frozenset(a.kernel.name for a in mine if a.on is not None and a.on.begun)
         self._resumptions.died(death.head, begun)

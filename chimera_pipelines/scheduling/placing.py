@@ -11,8 +11,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from chimera_pipelines.errors import HeadUnavailableError
+from chimera_pipelines.heads.fleet_events import Death
 from chimera_pipelines.heads.state import HeadEntry
 from chimera_pipelines.lifecycle.spec import KernelSpec
+from chimera_pipelines.scheduling import losses
 from chimera_pipelines.scheduling.attempt import Attempt
 from chimera_pipelines.scheduling.router import Job, Router
 
@@ -63,7 +65,7 @@ class Placing:
         required: heads that are being started already.
 
     Attributes:
-        lost: heads that will not come back, and why.
+        lost: heads that will not come back, and how they were lost.
     """
 
     def __init__(self, heads: Heads, router: Router, required: Collection[str] = ()) -> None:
@@ -72,7 +74,7 @@ class Placing:
         self._required = set(required)
         self._silent: set[str] = set()
         self._preparing: set[str] = set()
-        self.lost: dict[str, str] = {}
+        self.lost: dict[str, Death] = {}
 
     def changed(self, head: str) -> None:
         """A head came, or went: give it work again."""
@@ -96,7 +98,6 @@ class Placing:
 
         Raises:
             NoHeadError: no head will ever run one of them (`error.job.key` is its name).
-            HeadUnavailableError: CHIM762, those that may run one of them will not come back.
         """
         if not waiting:
             return None
@@ -149,15 +150,7 @@ class Placing:
 
     def hopeless(self, attempt: Attempt) -> HeadUnavailableError | None:
         """Why no head will ever run it, when all that may are lost."""
-        reasons = {head: self.lost.get(head) for head in attempt.kernel.heads}
-        if not reasons or any(reason is None for reason in reasons.values()):
-            return None
-        said = "; ".join(f"{head}: {reason}" for head, reason in reasons.items())
-        return HeadUnavailableError(
-            "CHIM762",
-            f"no head that may run kernel '{attempt.kernel.name}' stays up: {said}",
-            hint="see agent.log in the folder of the heads, and 'chimera heads status'",
-        )
+        return losses.hopeless(attempt.kernel.name, attempt.kernel.heads, self.lost)
 
     def waits_for(self, attempt: Attempt) -> str:
         """What a kernel waits for, as far as is known."""

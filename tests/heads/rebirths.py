@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 from chimera_pipelines.errors import HeadUnavailableError
@@ -53,3 +54,11 @@ class Fatal(Quiet):
         if before < 2:
             os.kill(os.getpid(), signal.SIGKILL)
         super().regenerate(watch)
+
+
+class Slow(Quiet):
+    """Takes its time before it is one."""
+
+    def __init__(self, here):
+        time.sleep(4)
+        super().__init__(here)

@@ -17,6 +17,7 @@ from chimera_pipelines.heads.attach import AgentHandle, attach_or_start, gone
 from chimera_pipelines.heads.directory import HeadsDirectory
 from chimera_pipelines.heads.fleet import Fleet
 from chimera_pipelines.heads.frames import WireError
+from chimera_pipelines.heads.head_link import HeadLink
 from chimera_pipelines.settings import Settings
 from tests.heads.agents import ROOT, running, until
 
@@ -271,7 +272,7 @@ def test_a_resumed_client_adopts(warm, fleet, notes):
     assert fleet.up() == ["HEAD_1", "HEAD_3"]
 
 
-def test_a_head_that_does_not_say_what_it_does_for_a_run_ends(warm, fleet, notes):
+def test_a_head_that_does_not_say_what_it_does_for_a_run_ends(warm, fleet, notes, monkeypatch):
     fleet.require("HEAD_1")
     notes.wait("idle")
     dead = Notes()
@@ -282,6 +283,7 @@ def test_a_head_that_does_not_say_what_it_does_for_a_run_ends(warm, fleet, notes
     begun(dead, "w", "a")
     client.close()
     entry = fleet.entries()["HEAD_1"]
+    monkeypatch.setattr(HeadLink, "send", lambda *_: False)
     assert fleet.adopt("r", timeout_s=0.0) == []
     assert gone(entry.pid, entry.created, within_s=0.0)
     assert notes.wait("up", 2).number == 2
@@ -388,6 +390,40 @@ def test_no_head_for_long_is_said_so_with_what_is_waited_for(warm, notes, monkey
     error = notes.wait("broken")
     assert error.code == "CHIM714"
     fleet.close()
+
+
+def test_a_head_that_dies_under_a_stopped_agent_is_given_up_and_the_others_go_on(
+    warm, fleet, notes, monkeypatch
+):
+    monkeypatch.setattr(following, "NO_HEADS_S", 1.0)
+    fleet.require("HEAD_1", "HEAD_2")
+    notes.wait("up", 2)
+    notes.wait("idle", 2)
+    entry = fleet.entries()["HEAD_1"]
+    os.kill(warm.process.pid, signal.SIGSTOP)
+    try:
+        os.kill(entry.pid, signal.SIGKILL)
+        notes.wait("down")
+        death = notes.wait("down", 2)
+        assert (death.head, death.final, death.code) == ("HEAD_1", True, "CHIM714")
+        assert "no answer" in death.reason
+        assert give(fleet, "HEAD_2", "w", ("a", "echo", 1))
+        notes.wait("rest")
+    finally:
+        os.kill(warm.process.pid, signal.SIGCONT)
+    assert notes.wait("up", 3).number == 2, "and it is back when its agent is"
+    assert notes.of("broken") == []
+
+
+def test_a_head_that_starts_slowly_is_left_to_its_agent(tmp_path, notes, monkeypatch):
+    monkeypatch.setattr(following, "NO_HEADS_S", 1.0)
+    more = {"regeneration": "Slow", "env": {"REBIRTHS": str(tmp_path / "notes")}}
+    with running(tmp_path / "heads", **more) as agent:
+        fleet = Fleet(AgentHandle(agent.folder, own=False), events=notes)
+        fleet.require("HEAD_1")
+        notes.wait("up")
+        fleet.close()
+    assert [is_ for is_, *_ in notes.told if is_ in {"down", "broken"}] == []
 
 
 def _refuse(address, secret, *, directory, **more):

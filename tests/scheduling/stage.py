@@ -103,14 +103,14 @@ class Heads:
         self._up[head] = self._up.get(head, 0) + 1
         self.mailbox.up(head, Incarnation("agent", self._up[head]))
 
-    def die(self, head: str, reason: str = KILLED, *, final: bool = False) -> None:
+    def die(self, head: str, reason: str = KILLED, **final: Any) -> None:
         """The head is gone; unless that is final the next incarnation comes."""
         self._busy.discard(head)
         works = tuple(self._has.pop(head, ()))
         number = Incarnation("agent", self._up[head])
-        death = Death(head, number, reason, works=works, final=final)
+        death = Death(head, number, reason, works=works, **final)
         self.mailbox.down(head, death)
-        if final:
+        if final.get("final"):
             del self._up[head]
         else:
             self.come(head)

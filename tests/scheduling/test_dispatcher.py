@@ -236,6 +236,20 @@ def test_heads_that_stay_down_fail_what_only_they_could_run(one: Plan, stage: Se
     assert "it died 5 times" in error.message
 
 
+def test_a_head_for_which_nobody_answers_fails_what_only_it_could_run(
+    compiled: Compiler, stage: Sets
+) -> None:
+    def falls_silent(heads: Heads, given: Given) -> None:
+        heads.die(given.head, "no answer for 150 s", final=True, code="CHIM714")
+
+    set_up = stage(compiled(body(a="head: [HEAD_3]", b="head: [HEAD_4]")), a=[falls_silent])
+    assert set_up.execute() == {"a": "failed", "b": "ok"}
+    error = set_up.reports["a"].error
+    assert error is not None
+    assert error.code == "CHIM714"
+    assert "HEAD_3: no answer" in error.message
+
+
 def test_what_a_kernel_waits_for_is_said_once(
     one: Plan, stage: Sets, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from chimera_pipelines.heads.fleet_events import Death, Incarnation
 from chimera_pipelines.lifecycle.spec import KernelSpec
 from chimera_pipelines.scheduling.attempt import Attempt
 from chimera_pipelines.scheduling.mailbox import Mailbox
@@ -112,7 +113,7 @@ def test_a_kernel_is_hopeless_when_all_its_heads_are_lost(
     heads: Heads, kernels: dict[str, KernelSpec]
 ) -> None:
     placing = Placing(heads, router())
-    placing.lost["HEAD_4"] = "it died 5 times"
+    placing.lost["HEAD_4"] = Death("HEAD_4", Incarnation("a", 5), "it died 5 times", final=True)
     assert placing.hopeless(waits(kernels["a"])) is None
     error = placing.hopeless(waits(kernels["pinned"]))
     assert error is not None

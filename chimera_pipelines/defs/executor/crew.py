@@ -133,14 +133,12 @@ class Crew:
         self._answering.discard(head)
         self._busy_with.pop(head, None)
         if not self.stopping:
-            doing = f" in '{death.step}'" if death.step else ""
-            error = HeadUnavailableError("CHIM630", f"{head} died{doing}: {death.reason}")
+            error = _error_of(death)
             self.log.say(error.message, _shown(head, death.incarnation), error=error)
-            interrupted = () if death.step is None else (death.step,)
-            self._resumptions.died(head, frozenset(interrupted))
+            self._resumptions.died(head, frozenset(filter(None, [death.step])))
             self.steps.died(head, death.reason, from_outside=death.from_outside)
             if death.final:
-                self.queue.give_up(head)
+                self.queue.give_up(death)
             self.news.set()
         self.dispatch()
 
@@ -286,6 +284,13 @@ def _failed(
     failed = frame.get("failed") or (todo[0] if todo else None)
     text = error.get("message", error) if isinstance(error, dict) else error
     return failed, HeadUnavailableError("CHIM635", f"{head} could not run '{failed}': {text}")
+
+
+def _error_of(death: Death) -> HeadUnavailableError:
+    if death.code == "CHIM714":
+        return HeadUnavailableError("CHIM714", f"{death.head} is given up: {death.reason}")
+    doing = f" in '{death.step}'" if death.step else ""
+    return HeadUnavailableError("CHIM630", f"{death.head} died{doing}: {death.reason}")
 
 
 def _shown(head: str, incarnation: Incarnation) -> dict[str, Any]:

@@ -9,7 +9,9 @@ import time
 from collections.abc import Collection, Sequence
 
 from chimera_pipelines.defs.executor.chains import Dispatch, kernel_of
-from chimera_pipelines.scheduling.router import Job, Router
+from chimera_pipelines.heads.fleet_events import Death
+from chimera_pipelines.scheduling.losses import hopeless
+from chimera_pipelines.scheduling.router import Job, NoHeadError, Router
 
 
 class Dispatching:
@@ -19,12 +21,14 @@ class Dispatching:
         waiting: dispatches without a head.
         running: dispatches by the head that has them, or gets them as soon as it is up.
         heads: those that there are; one that was given up is taken out.
+        lost: those that were given up, and how.
     """
 
     def __init__(self, router: Router, heads: Collection[str]) -> None:
         self.waiting: list[Dispatch] = []
         self.running: dict[str, Dispatch] = {}
         self.heads = list(heads)
+        self.lost: dict[str, Death] = {}
         self._router = router
         self._holders: dict[str, str] = {}
         self._failed_on: dict[str, list[str]] = {}
@@ -40,9 +44,10 @@ class Dispatching:
             warm: heads that have a process.
 
         Raises:
-            NoHeadError: CHIM730, CHIM731: no head will ever run one of them; its `job.key` is the
-                dispatch's id.
+            NoHeadError: CHIM714, CHIM730, CHIM731, CHIM762: no head will ever run one of them; its
+                `job.key` is the dispatch's id.
         """
+        self._refuse_hopeless()
         others = [head for head in self.heads if head not in followed]
         cold = [head for head in others if head not in warm]
         free = [head for head in (*idle, *others) if head not in self.running]
@@ -88,13 +93,22 @@ class Dispatching:
         if self._holders.get(kernel_of(key)) == head:
             del self._holders[kernel_of(key)]
 
-    def give_up(self, head: str) -> None:
-        """The head does not come back; may be told more than once."""
-        self.heads = [other for other in self.heads if other != head]
+    def give_up(self, death: Death) -> None:
+        """A head does not come back; may be told more than once."""
+        self.lost[death.head] = death
+        self.heads = [other for other in self.heads if other != death.head]
 
     def came_back(self, head: str) -> None:
         """The head answers: one that was given up, and then restarted by hand, gets work again."""
+        self.lost.pop(head, None)
         self.heads = sorted({*self.heads, head})
+
+    def _refuse_hopeless(self) -> None:
+        for work in self.waiting:
+            job = self._job(work)
+            error = hopeless(job.kernel, work.heads, self.lost)
+            if error is not None:
+                raise NoHeadError(error.code, error.message, job=job, hint=error.hint or "")
 
     def _job(self, work: Dispatch) -> Job:
         kernel = kernel_of(work.keys[0])

@@ -4,6 +4,7 @@ import pytest
 
 from chimera_pipelines.defs.executor.chains import Dispatch
 from chimera_pipelines.defs.executor.dispatching import Dispatching
+from chimera_pipelines.heads.fleet_events import Death, Incarnation
 from chimera_pipelines.scheduling.reputation import Reputation
 from chimera_pipelines.scheduling.router import PATIENCE, NoHeadError, Router
 from chimera_pipelines.settings import HEAD_IDS
@@ -11,6 +12,10 @@ from chimera_pipelines.settings import HEAD_IDS
 
 def waits(name, heads=HEAD_IDS, since=0.0, *, first=False):
     return Dispatch(name, [f"{name}.embed", f"{name}.propagate"], tuple(heads), since, first)
+
+
+def gone(head, code="CHIM716"):
+    return Death(head, Incarnation("a", 1), "a reason", final=True, code=code)
 
 
 @pytest.fixture
@@ -67,16 +72,21 @@ def test_what_no_head_can_run_is_named(queue):
     assert (error.value.code, error.value.job.key) == ("CHIM730", "b")
 
 
-def test_a_head_that_was_given_up_gets_nothing(queue):
-    queue.give_up("HEAD_1")
-    queue.waiting.append(waits("a", ["HEAD_1"]))
-    with pytest.raises(NoHeadError):
-        queue.pick(["HEAD_2"], set(HEAD_IDS), [])
+@pytest.mark.parametrize("code", ["CHIM714", "CHIM716"])
+def test_what_only_a_head_could_run_that_was_given_up_says_so(queue, code):
+    queue.give_up(gone("HEAD_1", code))
+    queue.waiting += [waits("b"), waits("a", ["HEAD_1"])]
+    with pytest.raises(NoHeadError) as error:
+        queue.pick([], set(HEAD_IDS), [])
+    assert error.value.job.key == "a"
+    assert error.value.code == ("CHIM714" if code == "CHIM714" else "CHIM762")
+    assert "'a'" in error.value.message
+    assert "HEAD_1: a reason" in error.value.message
 
 
 def test_a_head_that_was_given_up_twice_and_comes_back_gets_work_again(queue):
-    queue.give_up("HEAD_1")
-    queue.give_up("HEAD_1")
+    queue.give_up(gone("HEAD_1"))
+    queue.give_up(gone("HEAD_1"))
     queue.came_back("HEAD_1")
     assert queue.heads == list(HEAD_IDS)
     queue.waiting.append(waits("a", ["HEAD_1"]))
