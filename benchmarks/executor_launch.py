@@ -46,6 +46,8 @@ LAUNCH = """mutation($p: ExecutionParams!) {launchRun(executionParams: $p) {
 STATUS = "query($i: ID!) {runOrError(runId: $i) {... on Run {status}}}"
 TIMES = """query($i: ID!) {runOrError(runId: $i) {... on Run {stats {
     ... on RunStatsSnapshot {launchTime startTime endTime}}}}}"""
+EVENTS = """query($i: ID!) {runOrError(runId: $i) {... on Run {eventConnection {events {
+    ... on ErrorEvent {error {message}}}}}}}"""
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 
 
@@ -123,7 +125,9 @@ def launched(server: Server, selector: Mapping[str, str]) -> dict[str, float]:
 
     status = server.until("end of the run", RUN_S, ended)
     seconds = time.perf_counter() - began
-    assert status == "SUCCESS", status
+    if status != "SUCCESS":
+        events = server.ask(EVENTS, i=run)["runOrError"]["eventConnection"]["events"]
+        raise RuntimeError([one for one in events if "error" in one])
     found = server.ask(TIMES, i=run)["runOrError"]["stats"]
     return {
         "seconds": seconds,

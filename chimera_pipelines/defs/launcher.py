@@ -126,7 +126,8 @@ class LocalProcessRunLauncher(RunLauncher[Any], ConfigurableClass):
         pid = _forked(serialize_value(arguments), log)
         warm = pid is not None
         if pid is None:
-            pid = _started(arguments.get_command_args(), log)
+            python = origin.repository_origin.executable_path
+            pid = _started(_by_python(arguments.get_command_args(), python), log)
         self._instance.add_run_tags(run.run_id, {WORKER_TAG: _identity(pid)})
         how = "forked from the warm agent" if warm else "started"
         self._instance.report_engine_event(f"Run worker {how}, pid {pid}; log: {log}", run)
@@ -199,6 +200,16 @@ def _forked(arguments: str, log: Path) -> int | None:
     except (OSError, EOFError, ChimeraError):  # it has just died: a cold start does as well
         return None
     return int(answer["pid"]) if "pid" in answer else None
+
+
+def _by_python(command: Sequence[str], python: str) -> list[str]:
+    """The command with the code location's own interpreter.
+
+    Dagster names the script `dagster`, which is on no PATH while no environment is activated.
+    """
+    if command[0] == "dagster":
+        return [python, "-m", "dagster", *command[1:]]
+    return list(command)
 
 
 def _started(command: Sequence[str], log: Path) -> int:

@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 
 from chimera_pipelines.defs._dagster_internals import ResumeRunContext
+from chimera_pipelines.defs.launcher import _by_python
 from tests.defs.heads_world import (  # noqa: F401 - fixtures
     ended,
     events,
@@ -90,3 +91,9 @@ def _lives(pid):
             return file.read().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def test_a_cold_run_worker_needs_no_script_on_the_path():
+    found = _by_python(["dagster", "api", "execute_run", "{}"], "/opt/lab/bin/python")
+    assert found == ["/opt/lab/bin/python", "-m", "dagster", "api", "execute_run", "{}"]
+    assert _by_python(["/usr/bin/env", "x"], "/opt/lab/bin/python") == ["/usr/bin/env", "x"]
