@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from chimera_pipelines.heads.attach import AgentHandle, attach_or_start
@@ -131,24 +131,38 @@ class Fleet(Following):
         elsewhere. Not for use within an event.
         """
         until = time.monotonic() + timeout_s
+
+        def left() -> float:
+            return until - time.monotonic()
+
         with self._changed:
             self._changed.wait_for(lambda: self._agent.state is not None or self._broken, timeout_s)
             entries = self.entries().items()
             found = {head: entry.incarnation for head, entry in entries if entry.state == "idle"}
             for head in found:
                 self._follow(head)
-            self._wait(lambda: found.keys() <= self._links.keys(), until)
+            self._fencing.wait(lambda: found.keys() <= self._links.keys(), left())
             self._adopted.clear()
             frame = {"do": "adopt", "run": run}
             asked = {h for h in found if h in self._links and self._links[h].send(frame)}
-            self._wait(lambda: (asked & self._links.keys()) <= self._adopted.keys(), until)
+            self._fencing.wait(lambda: (asked & self._links.keys()) <= self._adopted.keys(), left())
             told = dict(self._adopted)  # what is told from here on is too late
-            self._end_silent({h: n for h, n in found.items() if h not in told})
+            self._fencing.end_silent({h: n for h, n in found.items() if h not in told})
             return [work for head in sorted(told) for work in told[head]]
 
     def fault(self, head: str, reason: str) -> None:
         """Report that a head's answers cannot be trusted: it is fenced and regenerated."""
         self._report_fault(head, reason)
+
+    def fence(self, heads: Collection[str], reason: str) -> set[str]:
+        """See that what heads do now ends, also when the fleet is broken; may take seconds.
+
+        Returns:
+            Those of which it is known, now or since their death was told.
+        """
+        with self._changed:
+            up = [self._links[head] for head in heads if head in self._links]
+            return self._fencing.end(up, reason) | (self._ended - self._links.keys())
 
     def close(self) -> None:
         """Stop following. Works that are being done go on (see `Orphan`)."""

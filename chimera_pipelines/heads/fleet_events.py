@@ -31,6 +31,8 @@ class Death:
         step: key of the step that had started and not ended, or None.
         works: ids of all of this client's works that it had, `work` among them.
         final: it is given up: there will be no next incarnation, or nobody hears of one.
+        known: it has ended, for all that is known. Else it may go on and sign: nobody could see to
+            its end.
         code: why, if it is: CHIM716, its agent tries no more; CHIM714, nobody answers for it.
         detect_s: from its last sign of life to the agent's finding.
         fence_s: from there until the process was killed and reaped.
@@ -45,6 +47,7 @@ class Death:
     works: tuple[str, ...] = ()
     final: bool = False
     code: str = "CHIM716"
+    known: bool = True
     detect_s: float = 0.0
     fence_s: float = 0.0
 

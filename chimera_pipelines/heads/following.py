@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from chimera_pipelines.errors import ChimeraError, HeadUnavailableError
@@ -19,6 +19,7 @@ from chimera_pipelines.heads import wire
 from chimera_pipelines.heads.agent_link import AgentLink
 from chimera_pipelines.heads.attach import START_S, AgentHandle
 from chimera_pipelines.heads.error_frames import error_json, error_of
+from chimera_pipelines.heads.fencing import Fencing
 from chimera_pipelines.heads.fleet_events import Adopted, Death, FleetEvents, Incarnation
 from chimera_pipelines.heads.frames import Message, WireError
 from chimera_pipelines.heads.head_link import HeadLink
@@ -30,7 +31,6 @@ from chimera_pipelines.settings import settings
 NO_HEADS_S = START_S + 30.0
 _ANSWER_S = 10.0
 _DEATH_S = 2.0
-_FENCED_S = 5.0
 _LOOK_S = 0.5
 _SILENT_S = 10.0
 
@@ -51,10 +51,12 @@ class Following:
         self._required: set[str] = set()
         self._given_up: set[str] = set()
         self._adopted: dict[str, list[Adopted]] = {}
+        self._ended: set[str] = set()
         self._missed: dict[str, float] = {}
         self._closing = False
         self._broken = False
         self._agent = AgentLink(agent, self._agent_changed)
+        self._fencing = Fencing(self._changed, self._agent, lambda: self._closing or self._broken)
         self._start_thread("agent", self._follow_agent)
 
     def _start_thread(self, name: str, target: Any, *arguments: Any) -> None:
@@ -79,11 +81,6 @@ class Following:
                 self._broken = True
                 self._events.broken(error)
             self._changed.notify_all()
-
-    def _wait(self, ready: Any, until: float) -> None:
-        self._changed.wait_for(
-            lambda: ready() or self._closing or self._broken, max(0.0, until - time.monotonic())
-        )
 
     # The agent.
 
@@ -145,7 +142,9 @@ class Following:
                     self._check_silence()
                 time.sleep(0.02)  # it died meanwhile, or its agent did
                 continue
-            link = HeadLink(head, incarnation, connection, remote=entry.remote)
+            link = HeadLink(
+                head, incarnation, connection, remote=entry.remote, process=entry.process
+            )
             try:
                 self._listen(link)
             except (EOFError, OSError):
@@ -247,41 +246,21 @@ class Following:
         with self._changed:
             if self._links.get(head) is not link:
                 return
-            self._see_dead(link, _DEATH_S)
-            if link.works and not self._is_known_dead(link):
-                self._report_fault(head, "it hung up on a client")
-                self._see_dead(link, _FENCED_S)
-            link.again = not link.works and not self._is_known_dead(link)
+            self._fencing.see_dead(link, _DEATH_S)
+            if self._closing:  # it was us who hung up, and what it does for us goes on
+                return
+            if link.works and not self._fencing.is_dead(link):
+                self._fencing.end([link], "it hung up on a client")
+            link.again = not link.works and not self._fencing.is_dead(link)
             del self._links[head]
-            if not self._closing:
-                self._events.down(head, link.death(self._agent.state))
+            state = self._agent.state
+            known = link.has_ended(state)
+            self._ended = self._ended | {head} if known else self._ended - {head}
+            self._events.down(head, replace(link.death(state), known=known))
             self._changed.notify_all()
 
     def _report_fault(self, head: str, reason: str) -> None:
         with self.lock:
             link = self._links.get(head)
             if link is not None:
-                self._have_fenced(head, link.incarnation.number, reason)
-
-    def _have_fenced(self, head: str, number: int, reason: str) -> None:
-        frame = {"do": "fault", "head": head, "incarnation": number, "reason": reason}
-        self._agent.send(frame)
-
-    def _end_silent(self, heads: Mapping[str, int]) -> None:
-        """See incarnations end that do not say what they do for our run."""
-        for head, number in heads.items():
-            self._have_fenced(head, number, "it does not say what it does for a run")
-
-        def ended() -> bool:
-            state = self._agent.state
-            now = {} if state is None else state.heads
-            return all(h not in now or now[h].incarnation > n for h, n in heads.items())
-
-        self._wait(ended, time.monotonic() + _FENCED_S)
-
-    def _see_dead(self, link: HeadLink, within_s: float) -> None:
-        self._wait(lambda: self._is_known_dead(link), time.monotonic() + within_s)
-
-    def _is_known_dead(self, link: HeadLink) -> bool:
-        state = self._agent.state
-        return state is None or link.is_past(state)
+                self._fencing.report(head, link.incarnation.number, reason)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from chimera_pipelines.heads.attach import gone
 from chimera_pipelines.heads.fleet_events import Adopted, Death, Incarnation
 from chimera_pipelines.heads.frames import Bytes
 from chimera_pipelines.heads.state import State
@@ -20,6 +21,7 @@ class HeadLink:
         up: it has answered.
         busy: it works, for us or for others.
         remote: on another machine, whose end the connection may not notice.
+        process: pid and beginning of one that is on this machine.
         again: it hung up and may live; it is connected to again.
         works: our works there, with the step each has begun; only the first can have one.
     """
@@ -30,6 +32,7 @@ class HeadLink:
     up: bool = False
     busy: bool = False
     remote: bool = False
+    process: tuple[int, int] | None = None
     again: bool = False
     works: dict[str, str | None] = field(default_factory=dict)
 
@@ -81,6 +84,12 @@ class HeadLink:
         entry = state.heads[self.head]
         ended = entry.before is not None and entry.before.incarnation >= self.incarnation.number
         return state.agent != self.incarnation.agent or ended
+
+    def has_ended(self, state: State | None) -> bool:
+        """Whether that is known: the agent says so, or the process is gone."""
+        if state is not None and self.is_past(state):
+            return True
+        return self.process is not None and gone(*self.process, within_s=0.0)
 
     def death(self, state: State | None) -> Death:
         """How it ended, as the agent says; without the agent, that it is gone."""

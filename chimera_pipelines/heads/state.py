@@ -60,6 +60,13 @@ class HeadEntry:
         """Whether it may run on another machine, where its pid is."""
         return self.address is not None and self.address.startswith("tcp:")
 
+    @property
+    def process(self) -> tuple[int, int] | None:
+        """Pid and beginning of its process on this machine."""
+        if self.remote or self.pid is None or self.created is None:
+            return None
+        return self.pid, self.created
+
     def refusal(self, head: str) -> HeadUnavailableError | None:
         """CHIM716 or CHIM740, why it stays down; None when it does not."""
         if self.problem is None:

@@ -66,6 +66,7 @@ class Attempt:
         faults: how many of those deaths came from outside.
         since: when it began to wait for a head.
         avoid: heads on which attempts of it failed.
+        unsure: a head that began it may live, and sign for it yet.
         died_at: when the head died that it was on, until another one goes on with it.
         before: how the kernel ended if this attempt never begins; None for the first.
     """
@@ -84,6 +85,7 @@ class Attempt:
     outcome: Outcome | None = None
     error: ChimeraError | None = None
     failure: FailedAttempt | None = None
+    unsure: bool = False
     died_at: float | None = None
     before: KernelReport | None = None
 
@@ -172,4 +174,4 @@ class Attempt:
         self.number += 1
         self.phase, self.record = Phase.DESERIALIZE, None
         self.on = self.error = self.failure = None
-        self.again, self.since = False, now
+        self.again, self.unsure, self.since = False, False, now

@@ -132,6 +132,7 @@ class Dispatcher(Giving):
     def _lost_head(self, attempt: Attempt, death: Death) -> None:
         on = attempt.on
         assert on is not None  # noqa: S101 - whoever calls has looked
+        attempt.unsure = attempt.unsure or (on.begun and not death.known)
         if attempt.outcome is not None:  # all was told but that the head rests
             self._succeed(attempt)
         elif on.doomed is not None:
@@ -192,10 +193,17 @@ class Dispatcher(Giving):
         self._resumptions.up(event.head, event.incarnation.agent)
 
     def _broke(self, error: ChimeraError) -> None:
-        """No head will come any more: nothing goes on."""
+        """No head will come any more: nothing goes on.
+
+        Heads may live all the same, when it was a thread of ours that failed.
+        """
         self.state.run.stop(f"{error.code} {error.message}")
+        begun = {a.kernel.name: a.on.head for a in self._attempts.values() if a.on and a.on.begun}
+        ended = self.heads.fence(set(begun.values()), "its run ends") if begun else set()
         for attempt in list(self._attempts.values()):
-            if attempt.again or (attempt.on is not None and attempt.on.begun):
+            head = begun.get(attempt.kernel.name)
+            attempt.unsure = attempt.unsure or (head is not None and head not in ended)
+            if attempt.again or head is not None:
                 self._abandon(attempt, None, error)
             else:
                 kernel = attempt.kernel

@@ -1,7 +1,7 @@
 """The end of an attempt whose head cannot tell of it any more: signed by the run in its place.
 
-The head is dead and fenced when this is called. What it had signed stands: a published output is
-adopted, a failed attempt is told as it was.
+The head is known to have ended when this is called (`Death.known`, `Fleet.fence`): two would sign
+else. What it had signed stands: a published output is adopted, a failed attempt is told as it was.
 """
 
 from __future__ import annotations

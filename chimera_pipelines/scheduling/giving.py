@@ -213,8 +213,15 @@ class Giving:
         self.state.end(report)
 
     def _abandon(self, attempt: Attempt, death: Death | None, error: ChimeraError) -> None:
-        """End an attempt in the name of its dead head."""
-        head = (death.head if death else None) or (attempt.deaths or attempt.kernel.heads)[-1]
+        """End an attempt in the name of its dead head.
+
+        While that may live nothing is signed: what it still signs stands, for whoever runs on.
+        """
+        if attempt.unsure:
+            self._fail(attempt, error)
+            return
+        here = attempt.on.head if attempt.on is not None and attempt.on.begun else None
+        head = here or (attempt.deaths or attempt.kernel.heads)[-1]
         number = None if death is None else death.incarnation.number
         ending = endings.abandon(self.state.run, attempt, head, number, error)
         attempt.outcome, attempt.error = ending.outcome, ending.error

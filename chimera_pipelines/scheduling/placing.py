@@ -52,6 +52,9 @@ class Heads(Protocol):
     def fault(self, head: str, reason: str) -> None:
         """Have a head replaced."""
 
+    def fence(self, heads: Collection[str], reason: str) -> set[str]:
+        """See that what heads do ends; those of which that is known."""
+
     def close(self) -> None:
         """Stop following."""
 

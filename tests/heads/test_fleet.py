@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from chimera_pipelines.heads import following
+from chimera_pipelines.heads import fencing, following
 from chimera_pipelines.heads.attach import AgentHandle, attach_or_start, gone
 from chimera_pipelines.heads.directory import HeadsDirectory
 from chimera_pipelines.heads.fleet import Fleet
@@ -170,6 +170,52 @@ def test_a_reported_fault_replaces_the_incarnation(fleet, notes):
     fleet.fault("HEAD_1", "its ticket does not verify")
     assert "its ticket does not verify" in notes.wait("down").reason
     assert notes.wait("up", 2).number == 2
+
+
+def test_a_broken_fleet_still_sees_heads_end(warm):
+    class Faulty(Notes):
+        def frame(self, head, message):
+            super().frame(head, message)
+            if message.frame["is"] == "start":
+                raise RuntimeError("a fault of the client")
+
+    notes = Faulty()
+    with contextlib.closing(Fleet(AgentHandle(warm.folder, own=False), events=notes)) as fleet:
+        fleet.require("HEAD_1")
+        notes.wait("idle")
+        entry = fleet.entries()["HEAD_1"]
+        give(fleet, "HEAD_1", "w", ("a", "sleep", 600))
+        notes.wait("broken")
+        assert not gone(entry.pid, entry.created, within_s=0.0)
+        assert fleet.fence(["HEAD_1", "HEAD_2"], "its run ends") == {"HEAD_1"}
+        assert gone(entry.pid, entry.created, within_s=0.0)
+        assert warm.up("HEAD_1", after=1).before.reason == "fault: its run ends"
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_where_the_agent_does_not_answer_a_head_on_this_machine_is_ended_by_us(
+    warm, fleet, notes, monkeypatch, here
+):
+    monkeypatch.setattr(fencing, "FENCED_S", 0.2)
+    fleet.require("HEAD_1")
+    notes.wait("idle")
+    entry = fleet.entries()["HEAD_1"]
+    give(fleet, "HEAD_1", "w", ("a", "sleep", 600))
+    begun(notes, "w", "a")
+    if not here:
+        fleet._links["HEAD_1"].process = None
+    os.kill(warm.process.pid, signal.SIGSTOP)
+    try:
+        assert fleet.fence(["HEAD_1"], "its run ends") == ({"HEAD_1"} if here else set())
+        assert gone(entry.pid, entry.created, within_s=0.0) == here
+        if here:
+            assert notes.wait("down").known
+            assert fleet.fence(["HEAD_1"], "its run ends") == {"HEAD_1"}, "and that stays known"
+        else:
+            fleet._links["HEAD_1"].connection.hang_up()
+            assert not notes.wait("down").known
+    finally:
+        os.kill(warm.process.pid, signal.SIGCONT)
 
 
 def test_a_head_that_hangs_up_on_our_work_is_dead_before_its_death_is_told(warm):

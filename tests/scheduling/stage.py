@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
@@ -88,6 +88,8 @@ class Heads:
     works: list[Given] = field(default_factory=list)
     cancelled: list[tuple[str, str, str]] = field(default_factory=list)
     faults: list[tuple[str, str]] = field(default_factory=list)
+    fenced: list[str] = field(default_factory=list)
+    unreachable: set[str] = field(default_factory=set)
     deaf: set[str] = field(default_factory=set)
     _up: dict[str, int] = field(default_factory=dict)
     _busy: set[str] = field(default_factory=set)
@@ -167,6 +169,10 @@ class Heads:
     def fault(self, head: str, reason: str) -> None:
         self.faults.append((head, reason))
         self.die(head, f"fault: {reason}")
+
+    def fence(self, heads: Collection[str], reason: str) -> set[str]:
+        self.fenced += sorted(heads)
+        return set(heads) - self.unreachable
 
     def close(self) -> None:
         """Nothing is open."""

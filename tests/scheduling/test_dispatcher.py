@@ -224,6 +224,43 @@ def test_no_heads_any_more_ends_the_run_with_the_code(compiled: Compiler, stage:
     assert set_up.state.run.stopped == "CHIM714 no head answers"
 
 
+@pytest.mark.parametrize("unreachable", [False, True])
+def test_a_broken_run_signs_for_a_head_only_when_that_is_known_to_have_ended(
+    compiled: Compiler, stage: Sets, unreachable: bool
+) -> None:
+    plan = compiled(body(a="head: [HEAD_3]"))
+    set_up = stage(plan, begun=True)
+
+    def breaks(heads: Heads, given: Given) -> None:
+        heads.start(given, Phase.DESERIALIZE)
+        heads.mailbox.broken(KernelError("CHIM719", "a fault"))
+
+    set_up.heads.acts["a"] = [breaks]
+    set_up.heads.unreachable = {"HEAD_3"} if unreachable else set()
+    assert set_up.execute() == {"a": "failed"}
+    assert set_up.heads.fenced == ["HEAD_3"]
+    error = set_up.reports["a"].error
+    assert error is not None
+    assert error.code == "CHIM719"
+    assert tickets(plan) == ([] if unreachable else [("a", "failed")])
+    failure = set_up.reports["a"].failure
+    assert unreachable or (failure is not None and failure.invocation.head == "HEAD_3")
+
+
+def test_nothing_is_signed_for_a_head_that_may_live(compiled: Compiler, stage: Sets) -> None:
+    def lost(heads: Heads, given: Given) -> None:
+        heads.start(given, Phase.DESERIALIZE)
+        heads.die(given.head, "it hung up", known=False)
+
+    plan = compiled(body(a=""))
+    set_up = stage(plan, begun=True, a=[lost] * 9)
+    assert set_up.execute() == {"a": "failed"}
+    error = set_up.reports["a"].error
+    assert error is not None
+    assert error.code == "CHIM760"
+    assert tickets(plan) == []
+
+
 def test_heads_that_stay_down_fail_what_only_they_could_run(one: Plan, stage: Sets) -> None:
     def dies_for_good(heads: Heads, given: Given) -> None:
         heads.die(given.head, "it died 5 times", final=True)
