@@ -10,21 +10,15 @@ from dataclasses import replace
 
 from chimera_pipelines.errors import SettingsError
 from chimera_pipelines.ledger.ledger import Ledger
+from chimera_pipelines.scheduling.prometheus_watch import PATIENCE_S, PrometheusWatch
 from chimera_pipelines.scheduling.reputation import Reputation, reputations
 from chimera_pipelines.scheduling.router import Router
-from chimera_pipelines.scheduling.uptime import (
-    Health,
-    HealthSource,
-    LedgerHealth,
-    PrometheusHealth,
-)
+from chimera_pipelines.scheduling.uptime import Health, LedgerHealth
 from chimera_pipelines.settings import Settings
 
 _log = logging.getLogger(__name__)
-# A server that was silent is not asked again for so long: each try may hold up the dispatcher.
-SILENT_S = 60.0
-# When a server was found silent, by the monotonic clock. It is reported once in a process.
-_silent: dict[str, float] = {}
+# By URL: runs of one process share what a server said.
+_watches: dict[str, PrometheusWatch] = {}
 
 
 def open_router(ledger: Ledger, settings: Settings, *, run_id: str) -> Router:
@@ -41,7 +35,7 @@ def open_router(ledger: Ledger, settings: Settings, *, run_id: str) -> Router:
 
     def again() -> dict[str, Reputation]:
         try:
-            return current(ledger, settings)
+            return current(ledger, settings, wait_s=0.0)  # a lock may be held
         except SettingsError as error:
             _log.warning("%s; heads keep the reputation that they had", error)
             return {}
@@ -54,31 +48,26 @@ def open_router(ledger: Ledger, settings: Settings, *, run_id: str) -> Router:
     )
 
 
-def current(ledger: Ledger, settings: Settings) -> dict[str, Reputation]:
+def current(
+    ledger: Ledger, settings: Settings, *, wait_s: float = PATIENCE_S
+) -> dict[str, Reputation]:
     """Reputations now.
+
+    Args:
+        ledger: read at once.
+        settings: whom to ask for the last hour: Prometheus where they name a server, else the
+            ledger.
+        wait_s: for Prometheus; what it said last serves without.
 
     Raises:
         SettingsError: CHIM226, the ledger cannot be used.
     """
-    now_ns, url = time.time_ns(), str(settings.prometheus_url)
+    now_ns, url = time.time_ns(), settings.prometheus_url
     found = reputations(ledger, now_ns)
-    if url in _silent and time.monotonic() - _silent[url] < SILENT_S:
-        return found
-    try:
-        return with_health(found, health_source(ledger, settings).read(now_ns))
-    except SettingsError as error:
-        if error.code != "CHIM732":
-            raise
-        if url not in _silent:
-            _log.warning("%s; heads are weighed without uptime and error rate", error)
-        _silent[url] = time.monotonic()
-        return found
-
-
-def health_source(ledger: Ledger, settings: Settings) -> HealthSource:
-    """Prometheus when settings name a server, else the ledger."""
-    url = settings.prometheus_url
-    return LedgerHealth(ledger) if url is None else PrometheusHealth(url)
+    if url is None:
+        return with_health(found, LedgerHealth(ledger).read(now_ns))
+    watch = _watches.setdefault(str(url), PrometheusWatch(str(url)))
+    return with_health(found, watch.health(wait_s=wait_s))
 
 
 def with_health(

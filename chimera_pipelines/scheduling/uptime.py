@@ -17,7 +17,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from chimera_pipelines.errors import SettingsError
 from chimera_pipelines.ledger import evidence
@@ -42,13 +42,6 @@ class Health:
 
     uptime: float = 1.0
     error_rate: float = 0.0
-
-
-class HealthSource(Protocol):
-    """Where health is read from."""
-
-    def read(self, now_ns: int) -> dict[str, Health]:
-        """Health by head; heads that it knows nothing of are absent."""
 
 
 class LedgerHealth:

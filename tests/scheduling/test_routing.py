@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import replace
+from itertools import chain, repeat
 
 import pytest
 
@@ -11,7 +13,7 @@ from chimera_pipelines.ledger.ledger import Ledger
 from chimera_pipelines.scheduling import routing
 from chimera_pipelines.scheduling.reputation import Reputation
 from chimera_pipelines.scheduling.router import REFRESH_S, Job, NoHeadError
-from chimera_pipelines.scheduling.uptime import LedgerHealth, PrometheusHealth
+from chimera_pipelines.scheduling.uptime import Health, PrometheusHealth
 from chimera_pipelines.settings import Settings
 
 ABSENT = "http://127.0.0.1:1"
@@ -26,7 +28,7 @@ def ledger(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _nothing_reported(monkeypatch):
-    monkeypatch.setattr(routing, "_silent", {})
+    monkeypatch.setattr(routing, "_watches", {})
 
 
 def test_a_run_draws_by_its_id(ledger):
@@ -50,29 +52,34 @@ def test_threshold_reputation_and_last_hour_come_together(ledger):
     assert made.reputations["HEAD_2"] == Reputation("HEAD_2")
 
 
-def test_settings_say_who_is_asked(ledger):
-    assert isinstance(routing.health_source(ledger, Settings()), LedgerHealth)
-    named = Settings(prometheus_url=ABSENT)
-    assert isinstance(routing.health_source(ledger, named), PrometheusHealth)
-
-
-def test_a_silent_prometheus_is_reported_once_and_the_ledger_is_not_taken_for_it(
-    ledger, caplog, monkeypatch
-):
+def test_a_silent_prometheus_is_reported_once_and_the_ledger_is_not_taken_for_it(ledger, caplog):
     ledger.record_head_event(HeadEvent("HEAD_1", 1, "agent", DEATH, {"reason": "exit"}))
-    asked = []
-    read = routing.PrometheusHealth.read
-    monkeypatch.setattr(
-        routing.PrometheusHealth, "read", lambda *given: (asked.append(1), read(*given))[1]
-    )
     with caplog.at_level(logging.WARNING):
-        for wait in (60.0, 60.0, 0.0):
-            monkeypatch.setattr(routing, "SILENT_S", wait)
+        for _ in range(3):
             found = routing.current(ledger, Settings(prometheus_url=ABSENT))
     assert [record.message.split()[0] for record in caplog.records] == ["CHIM732"]
-    assert len(asked) == 2
     assert (found["HEAD_1"].uptime, found["HEAD_1"].error_rate) == (1.0, 0.0)
     assert found["HEAD_1"].beta > Reputation("HEAD_1").beta
+
+
+def test_who_chooses_does_not_wait_for_prometheus(ledger, monkeypatch):
+    may, uptimes = threading.Event(), chain([0.75], repeat(0.25))
+    may.set()
+
+    def read(*_):
+        assert may.wait(60)
+        return {"HEAD_1": Health(uptime=next(uptimes))}
+
+    monkeypatch.setattr(PrometheusHealth, "read", read)
+    settings = Settings(prometheus_url=ABSENT)
+    made = routing.open_router(ledger, settings, run_id="01A")
+    may.clear()
+    job = Job("a", "k", ("HEAD_1",))
+    for now in (0.0, REFRESH_S):
+        assert made.choose([job], ["HEAD_1"], now=now) == (job, "HEAD_1")
+    assert made.reputations["HEAD_1"].uptime == 0.75
+    may.set()
+    assert routing.current(ledger, settings)["HEAD_1"].uptime == 0.25
 
 
 @pytest.mark.parametrize("url", ["ftp://x", "http://["])
