@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from chimera_pipelines.heads.timeline import Stage, Timeline
 from chimera_pipelines.lifecycle.records import Outcome
+from chimera_pipelines.qec.curves import is_memory
+from chimera_pipelines.qec.plots import logical_rates
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +30,11 @@ _BARS = 300
 
 
 def figures(outcome: Outcome) -> dict[str, bytes]:
-    """PNG bytes by title: `circuit`, `counts` or `probabilities`, `convergence`."""
+    """PNG bytes by title, as far as there is something to be drawn.
+
+    `circuit`, `counts` or `probabilities`, `convergence`, and `logical_rates` where the output's
+    `rows` are memory experiments.
+    """
     found: dict[str, bytes] = {}
     drawing = outcome.drawing
     if drawing.get("circuit") is not None:
@@ -39,6 +45,9 @@ def figures(outcome: Outcome) -> dict[str, bytes]:
     loops = {name: values for name, values in outcome.series.items() if len(values) > 1}
     if loops:
         found["convergence"] = png(convergence(loops))
+    rows = outcome.output.get("rows") if isinstance(outcome.output, dict) else None
+    if is_memory(rows):
+        found["logical_rates"] = png(logical_rates(rows))
     return found
 
 

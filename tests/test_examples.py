@@ -221,3 +221,33 @@ def test_dagster_and_the_runner_give_h2_the_same_digests(home: Path, tmp_path: P
     for name in ("input_digest", "output_digest", "status"):
         assert [k[name] for k in ours["kernels"]] == [k[name] for k in theirs["kernels"]]
     assert [k["status"] for k in ours["kernels"]] == ["ok", "ok", "ok"]
+
+
+MEMORY_RATES = {  # of d rounds: 84 M shots at distance 3, 0.5 %; both with room for 4,000 errors
+    "0.005": {3: (0.0155, 0.0184), 5: (0.0124, 0.0152)},
+    "0.001": {3: (0.0004, 0.0013)},
+}
+
+
+@pytest.mark.parametrize("physical", sorted(MEMORY_RATES))
+def test_surface_code_memories_have_the_known_rates(home: Path, physical: str) -> None:
+    found = chimera_run(home, "surface_code_memory", "--partition", physical)
+    outputs = {kernel["name"]: kernel["output"] for kernel in found["kernels"]}
+    rows = [row for row in outputs["memory"]["rows"] if row["noise"] == "uniform"]
+    assert [(row["distance"], row["rounds"]) for row in rows] == [(3, 3), (5, 5), (7, 7)]
+    for row in rows:
+        assert row["physical"] == float(physical)
+        assert row["low"] <= row["logical"] <= row["high"]
+        low, high = MEMORY_RATES[physical].get(row["distance"], (0, 1))
+        assert low <= row["logical"] <= high
+    # Below threshold a larger code is better; small ones cross between 0.6 and 0.75 %.
+    assert rows[0]["logical"] > rows[1]["logical"] > rows[2]["logical"]
+    assert 0.006 < outputs["threshold"]["crossing"] < 0.0075
+
+
+def test_at_one_per_cent_the_document_says_that_no_distance_suffices(home: Path) -> None:
+    options = ("--partition", "0.01", "--input", "trials=20000", "--input", "sweep_trials=2000")
+    found = chimera_run(home, "surface_code_memory", *options)
+    output = next(k["output"] for k in found["kernels"] if k["name"] == "memory")
+    for row, said in zip(output["rows"], output["statements"], strict=True):
+        assert ("no distance suffices" in said) is (row["noise"] == "uniform")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import struct
+from dataclasses import replace
 from xml.etree import ElementTree
 
 from hypothesis import given
@@ -32,6 +33,17 @@ def size(png: bytes) -> tuple[int, int]:
 def test_only_what_there_is_is_drawn() -> None:
     assert figures(outcome({}, {})) == {}
     assert figures(outcome({"circuit": None}, {"x": [1.0]})) == {}
+
+
+def test_rows_of_memory_experiments_are_drawn_and_other_rows_are_not() -> None:
+    row = {"noise": "uniform", "distance": 3, "rounds": 3, "decoder": "pymatching", "shots": 100}
+    rates = {"physical": 0.01, "logical": 0.06, "low": 0.02, "high": 0.1}
+    drawn = figures(replace(outcome({}, {}), output={"rows": [row | rates]}))
+    assert list(drawn) == ["logical_rates"]
+    assert min(size(drawn["logical_rates"])) > 100
+    for rows in ([row], [], [3], {"a": 1}, None, [row | rates, row]):
+        assert figures(replace(outcome({}, {}), output={"rows": rows})) == {}
+    assert figures(replace(outcome({}, {}), output=[row | rates])) == {}
 
 
 def test_circuit_counts_and_convergence() -> None:
