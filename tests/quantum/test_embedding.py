@@ -76,7 +76,7 @@ BAD = {
     "too deep": lambda: _angle([[[0.1]]]),
     "infinite": lambda: _angle([math.inf]),
     "no number": lambda: _angle([math.nan]),
-    "unknown method": lambda: Embedding.from_options({"method": "basis"}, [1]),
+    "unknown method": lambda: Embedding.from_options({"method": "fourier"}, [1]),
     "unknown axis": lambda: _angle([0.1], axis="x"),
     "too many angles": lambda: embed([_circuit()], _angle([1, 2, 3]), is_list=False),
     "more qubits than the circuit": lambda: embed(
