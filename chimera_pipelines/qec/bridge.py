@@ -7,6 +7,7 @@ imported only when a Qiskit circuit is given or asked for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -26,11 +27,19 @@ class Recorded(Protocol):
     """A circuit record, `quantum.record.CircuitRecord` for one."""
 
     @property
-    def num_qubits(self) -> int: ...
+    def num_qubits(self) -> int:
+        """How many qubits."""
+        ...
+
     @property
-    def num_clbits(self) -> int: ...
+    def num_clbits(self) -> int:
+        """How many classical bits."""
+        ...
+
     @property
-    def operations(self) -> Sequence[Step]: ...
+    def operations(self) -> Sequence[Step]:
+        """In textual order."""
+        ...
 
 
 def from_qiskit(
@@ -134,9 +143,9 @@ def _check_fixed(circuit: stim.Circuit) -> None:
     try:
         circuit.detector_error_model()
     except ValueError as error:
-        said = next((line for line in str(error).splitlines() if "D" in line or "L" in line), "")
+        names = re.findall(r"^ {4}([DL]\d+)$", str(error), re.MULTILINE)
         raise BridgeError(
             "CHIM795",
-            f"a declared parity is not fixed by the circuit: {said.strip()}",
-            hint="an observable is a parity of measurements that is certain without noise",
+            f"without noise the circuit leaves {', '.join(names)} to chance",
+            hint="observables (L) and detectors (D) are parities that are certain without noise",
         ) from error

@@ -52,32 +52,63 @@ class Condition(Protocol):
     """True where the classical `bits` read as a number are `value`."""
 
     @property
-    def bits(self) -> tuple[int, ...]: ...
+    def bits(self) -> tuple[int, ...]:
+        """Classical bits, lowest first."""
+        ...
+
     @property
-    def value(self) -> int: ...
+    def value(self) -> int:
+        """Number that they read as."""
+        ...
+
     @property
-    def register(self) -> str | None: ...
+    def register(self) -> str | None:
+        """Register compared as a whole; None: one bit."""
+        ...
 
 
 class Step(Protocol):
     """One operation, as in a circuit record."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Qiskit's name of it."""
+        ...
+
     @property
-    def qubits(self) -> tuple[int, ...]: ...
+    def qubits(self) -> tuple[int, ...]:
+        """Indices; controls first."""
+        ...
+
     @property
-    def clbits(self) -> tuple[int, ...]: ...
+    def clbits(self) -> tuple[int, ...]:
+        """Bits that a measurement writes."""
+        ...
+
     @property
-    def params(self) -> tuple[float, ...]: ...
+    def params(self) -> tuple[float, ...]:
+        """Angles in radians."""
+        ...
+
     @property
-    def entries(self) -> tuple[complex, ...]: ...
+    def entries(self) -> tuple[complex, ...]:
+        """Matrix of a unitary, row by row."""
+        ...
+
     @property
-    def condition(self) -> Condition | None: ...
+    def condition(self) -> Condition | None:
+        """Of an `if`."""
+        ...
+
     @property
-    def body(self) -> Sequence[Step]: ...
+    def body(self) -> Sequence[Step]:
+        """Steps where the condition holds."""
+        ...
+
     @property
-    def orelse(self) -> Sequence[Step]: ...
+    def orelse(self) -> Sequence[Step]:
+        """Steps where it does not."""
+        ...
 
 
 class StimWriter:

@@ -1,4 +1,4 @@
-"""Reads and writes Qiskit's objects for the bridge; the only module of `qec` that imports Qiskit."""
+"""Qiskit's objects read and written for the bridge: the module of `qec` that imports Qiskit."""
 
 from __future__ import annotations
 

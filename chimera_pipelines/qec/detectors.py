@@ -26,7 +26,6 @@ _NOTES = {"DETECTOR", "OBSERVABLE_INCLUDE", "QUBIT_COORDS", "SHIFT_COORDS", "TIC
 _RANDOM = {"R": ("RX", "M"), "RX": ("R", "MX"), "RY": ("R", "MY")}
 """A reset, and the preparation of a random state of its basis with the measurement of which."""
 _SPLIT = {"MR": ("M", "R"), "MRX": ("MX", "RX"), "MRY": ("MY", "RY")}
-_PAIR = 2
 
 
 def find_detectors(circuit: stim.Circuit) -> list[Records]:
@@ -109,10 +108,9 @@ class _Read:
     def add(self, one: stim.CircuitInstruction) -> None:
         targets = one.targets_copy()
         if one.name == "OBSERVABLE_INCLUDE":
-            records = (self.count + t.value for t in targets if t.is_measurement_record_target)
-            self.observables.setdefault(int(one.gate_args_copy()[0]), set()).symmetric_difference_update(
-                records
-            )
+            records = {self.count + t.value for t in targets if t.is_measurement_record_target}
+            number = int(one.gate_args_copy()[0])
+            self.observables[number] = self.observables.get(number, set()) ^ records
         elif one.name in _NOTES:
             return
         elif one.name in _SPLIT:
