@@ -29,7 +29,12 @@ def phase_metadata(record: PhaseRecord) -> dict[str, Any]:
         found["seconds"] = timed[-1]
     if invocation.reused is not None:
         found["reused"] = invocation.reused
-    return found
+    return found | evolution_metadata(record.payload)
+
+
+def evolution_metadata(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Of an embedded or later record: order, steps and error bound of its Trotter formula."""
+    return {f"evolution_{name}": value for name, value in payload.get("evolution", {}).items()}
 
 
 def outcome_metadata(plan: Plan, outcome: Outcome) -> dict[str, Any]:

@@ -171,7 +171,8 @@ def _post(
         return circuits.published(payload, kernel.shots, block.language)
     name, values = circuits.result_kind(payload)
     result = values if payload["measurements"]["list"] else values[0]
-    names = {**available(run, kernel, invocation), name: result}
+    known = {"evolution": payload["evolution"]} if "evolution" in payload else {}
+    names = {**known, **available(run, kernel, invocation), name: result}
     chosen = calls.arguments(block, "post", names, file=file)
     arguments, attachments = calls.pack(chosen, run.services.store)
     assert isinstance(arguments, dict)  # noqa: S101 - pack keeps the outer object

@@ -18,7 +18,7 @@ HeadKind: TypeAlias = Literal["quantum", "ai"]
 Schema: TypeAlias = "dict[str, Any] | bool"
 
 # MAML.md §8: of a kernel's options these, as far as they stand in the document, enter `in`.
-HASHED_OPTIONS = ("shots", "backend", "embedding", "feedback")
+HASHED_OPTIONS = ("shots", "backend", "embedding", "evolution", "feedback")
 
 DEFAULT_SHOTS = 1024
 DEFAULT_TIMEOUT_S = 60
