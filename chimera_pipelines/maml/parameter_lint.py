@@ -67,6 +67,14 @@ def _result_name(kernel: Kernel, facts: CodeFacts) -> str:
     return "probabilities" if kernel.options.get("shots") == "exact" else "counts"
 
 
+def _results(kernel: Kernel, facts: CodeFacts) -> set[str]:
+    """What `post` may ask for: the result, its standard error, the evolution's report."""
+    name = _result_name(kernel, facts)
+    evolution = {"evolution"} & set(kernel.options)
+    sampled = name == "expectation" and kernel.options.get("shots") != "exact"
+    return evolution | ({name, "error"} if sampled else {name})
+
+
 def _not_supplied(
     view: View, kernel: Kernel, block: Block, facts: CodeFacts
 ) -> Iterator[Diagnostic]:
@@ -82,8 +90,7 @@ def _not_supplied(
     for parameter in called_parameters(facts, block.language):
         post = facts.functions.get("post")
         in_post = block.language == "qiskit" and post is not None and parameter in post.parameters
-        evolution = {"evolution"} & set(kernel.options)
-        extra = {_result_name(kernel, facts), *evolution} if in_post else set()
+        extra = _results(kernel, facts) if in_post else set()
         yield from _missing(kernel, (parameter,), names | extra)
 
 
