@@ -33,6 +33,7 @@ from chimera_pipelines.heads.register_bank import (
 )
 from chimera_pipelines.heads.simulator import open_engine
 from chimera_pipelines.quantum.embedding import Embedding, embed
+from chimera_pipelines.quantum.engines.noise import Noise
 from chimera_pipelines.quantum.engines.protocol import Engine, Evolved, Held, Request
 from chimera_pipelines.quantum.measurement import Measurement, named
 from chimera_pipelines.quantum.observables import Observable
@@ -144,11 +145,14 @@ class LocalHead:
         *,
         method: str = "automatic",
         precision: str = "double",
+        noise: Mapping[str, float] | None = None,
     ) -> RegisterHandle:
         """Phase 2; see `Head.embed`."""
         self._require_quantum("embed")
         made, several = embed(circuits, embedding, is_list=is_list)
-        return self._keep(EmbeddedRegister(made, several, method, precision))
+        return self._keep(
+            EmbeddedRegister(made, several, method, precision, Noise.from_json(noise))
+        )
 
     def propagate(
         self,
@@ -170,6 +174,7 @@ class LocalHead:
             method=content.method,
             precision=content.precision,
             room=self._bank.make_room(),
+            noise=content.noise,
         )
         engine = self.engine
         timer = CudaTimer(enabled=self._device == "gpu")
@@ -195,7 +200,8 @@ class LocalHead:
             _measure(item, at, shots, seed, None if wanted is None else wanted[at])
             for at, item in enumerate(content.held)
         )
-        return Measurements(results, content.is_list, content.cuda_ns)
+        chosen = dict.fromkeys(item.choice for item in content.held if item.choice is not None)
+        return Measurements(results, content.is_list, content.cuda_ns, tuple(chosen))
 
     def snapshot(self, handle: RegisterHandle) -> bytes:
         """A register as safetensors; see `heads.snapshot`."""

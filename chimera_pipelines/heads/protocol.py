@@ -14,6 +14,7 @@ from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.errors import KernelError
 from chimera_pipelines.quantum.embedding import Embedding
 from chimera_pipelines.quantum.measurement import Measurement
+from chimera_pipelines.quantum.engines.protocol import Choice
 from chimera_pipelines.quantum.record import CircuitRecord
 
 HeadKind = Literal["quantum", "ai"]
@@ -110,11 +111,13 @@ class Measurements:
         is_list: whether results are a list, also where there is one.
         cuda_ns: CUDA-event time of propagation in nanoseconds; None where no CUDA kernel ran.
     """
+        choices: which engine propagated each circuit and why; equal ones once, in order.
 
     results: tuple[Measurement, ...]
     is_list: bool
     cuda_ns: int | None = None
 
+    choices: tuple[Choice, ...] = ()
     def as_json(self) -> dict[str, JSONValue]:
         """The measurements as JSON, for a phase's record."""
         return {
@@ -122,6 +125,7 @@ class Measurements:
             "list": self.is_list,
             "cuda_ns": self.cuda_ns,
         }
+            "engines": [choice.as_json() for choice in self.choices],
 
     to_json = as_json
 
@@ -140,6 +144,7 @@ class Measurements:
             bool(value.get("list")),
             None if cuda_ns is None else int(cuda_ns),
         )
+            tuple(Choice.from_json(item) for item in value.get("engines", [])),
 
 
 class Head(Protocol):
@@ -166,6 +171,7 @@ class Head(Protocol):
         method: str = "automatic",
         precision: str = "double",
     ) -> RegisterHandle:
+        noise: Mapping[str, float] | None = None,
         """Phase 2: circuits with their state preparations, as one register of several programs.
 
         Raises:

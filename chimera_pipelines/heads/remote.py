@@ -88,6 +88,7 @@ class RemoteHead:
         method: str = "automatic",
         precision: str = "double",
     ) -> RegisterHandle:
+        noise: Mapping[str, float] | None = None,
         """Phase 2; see `Head.embed`."""
         value = self._value(
             "embed",
@@ -97,6 +98,7 @@ class RemoteHead:
             method=method,
             precision=precision,
         )
+            noise=None if noise is None else dict(noise),
         return RegisterHandle.from_json(value)
 
     def propagate(

@@ -179,6 +179,7 @@ class Circuits:
                 method=backend.get("method", "automatic"),
                 precision=backend.get("precision", "double"),
             )
+                noise=backend.get("noise"),
             try:
                 handle = head.propagate(
                     embedded,

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.quantum.embedding import Embedded
+from chimera_pipelines.quantum.engines.noise import Noise
 from chimera_pipelines.quantum.form import Form
 from chimera_pipelines.quantum.measurement import Measurement
 from chimera_pipelines.quantum.observables import Observable
@@ -37,6 +39,7 @@ class Request:
         method: one of METHODS.
         precision: "single" or "double".
         room: bytes that are free for registers.
+        noise: of gates and readout, for a density matrix; None for none.
     """
 
     shots: int | None
@@ -45,6 +48,52 @@ class Request:
     method: str = "automatic"
     precision: str = "double"
     room: int = 1 << 62
+    noise: Noise | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which engine simulates a circuit by which method, and why (`quantum.planner`).
+
+    Attributes:
+        engine: "aer", "qsim", "lightcone".
+        method: one of METHODS but "automatic", or "light_cones".
+        reason: in words, for people.
+        nbytes: of the state that it is expected to hold.
+    """
+
+    engine: str
+    method: str
+    reason: str
+    nbytes: int
+
+    def as_json(self) -> dict[str, JSONValue]:
+        """As a kernel's metadata and the snapshot of a register have it."""
+        return {
+            "engine": self.engine,
+            "method": self.method,
+            "reason": self.reason,
+            "bytes": self.nbytes,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, JSONValue]) -> Choice:
+        """The inverse of `as_json`."""
+        return cls(
+            str(value["engine"]),
+            str(value["method"]),
+            str(value["reason"]),
+            int(str(value["bytes"])),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One circuit of a run, analysed, and what simulates it; `at` is its place in the run."""
+
+    at: int
+    form: Form
+    choice: Choice
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +103,7 @@ class Evolved:
     record: CircuitRecord
     measured: Mapping[int, int]
     state: State
+    choice: Choice | None = None
 
     @property
     def nbytes(self) -> int:
@@ -67,6 +117,7 @@ class Collapsed:
 
     record: CircuitRecord
     measurement: Measurement
+    choice: Choice | None = None
 
     @property
     def nbytes(self) -> int:
@@ -93,7 +144,7 @@ class Program(Protocol):
 
 
 class Engine(Protocol):
-    """A simulator behind a quantum head."""
+    """A simulator behind a quantum head, or several with a planner in front of them."""
 
     @property
     def name(self) -> str:
