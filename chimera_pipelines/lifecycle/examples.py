@@ -19,6 +19,7 @@ DOCUMENTS = Path(__file__).parents[2] / "data" / "documents"
 NAMES = (
     "bell.maml.md",
     "h2_vqe.maml.md",
+    "ising_quench.maml.md",
     "qaoa_maxcut.maml.md",
     "quantum_kernel_classifier.maml.md",
     "surface_code_memory.maml.md",
