@@ -9,8 +9,15 @@ from importlib import import_module
 from typing import Any
 
 _MODULES = {
+    "anomaly": "models",
+    "energy": "variational",
+    "kernel_matrix": "models",
     "logical_threshold": "qec",
+    "maxcut": "variational",
+    "qaoa": "variational",
     "surface_code_memory": "qec",
+    "syndrome_classifier": "models",
+    "vqe": "variational",
 }
 
 

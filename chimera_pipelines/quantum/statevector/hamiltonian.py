@@ -95,6 +95,13 @@ class Hamiltonian:
             return (weight * self._diagonal).sum(1)
         return (state.conj() * self.apply(state)).sum(1).real
 
+    def diagonal(self) -> Tensor:
+        """The diagonal terms' eigenvalue at each index, real (2^n,)."""
+        if self._diagonal is None:
+            size = 1 << self.num_qubits
+            return torch.zeros(size, dtype=real_dtype(self.dtype), device=self.device)
+        return self._diagonal
+
     def _vector(self, parts: dict[int, float] | dict[int, complex]) -> Tensor:
         """Sum of coefficient * (-1)^|y and z|, for each y; real where all are."""
         values = list(parts.values())

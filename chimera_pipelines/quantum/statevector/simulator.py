@@ -102,8 +102,10 @@ class Simulator:
         del state, image
         twice = angles if angles.shape[0] == 1 else torch.cat((angles, angles))
         slopes = torch.zeros(batch, angles.shape[1], dtype=torch.float64, device=self.device)
-        for step in reversed(self._steps):
-            if step.columns is not None:
+        for step, learned in zip(
+            reversed(self._steps), reversed(self._angles.learned), strict=True
+        ):
+            if learned:
                 slopes[:, step.columns] = step.slopes(both[batch:], both[:batch])
             both = step.undo(both, twice)
         return energy, self._angles.back(slopes)

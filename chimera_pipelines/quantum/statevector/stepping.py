@@ -63,6 +63,7 @@ class Angles:
         scales: list[float] = []
         offsets: list[float] = []
         self.columns: list[slice | None] = []
+        self.learned: list[bool] = []
         for step in program.steps:
             first = len(offsets)
             for turn in step.turns:
@@ -72,6 +73,7 @@ class Angles:
                     scales.append(scale)
                 offsets.append(turn.offset)
             self.columns.append(slice(first, len(offsets)) if step.turns else None)
+            self.learned.append(any(turn.terms for turn in step.turns))
         self._rows = torch.tensor(rows, dtype=torch.int64, device=device)
         self._params = torch.tensor(params, dtype=torch.int64, device=device)
         self._scales = torch.tensor(scales, dtype=torch.float64, device=device)
