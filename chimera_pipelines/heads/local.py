@@ -32,10 +32,10 @@ from chimera_pipelines.heads.register_bank import (
     RegisterBank,
 )
 from chimera_pipelines.heads.simulator import open_engine
+from chimera_pipelines.quantum.budget import Shots
 from chimera_pipelines.quantum.embedding import Embedding, embed
 from chimera_pipelines.quantum.engines.noise import Noise
-from chimera_pipelines.quantum.engines.protocol import Engine, Evolved, Held, Request
-from chimera_pipelines.quantum.measurement import Measurement, named
+from chimera_pipelines.quantum.engines.protocol import Engine, Request
 from chimera_pipelines.quantum.observables import Observable
 from chimera_pipelines.quantum.record import CircuitRecord
 
@@ -158,7 +158,7 @@ class LocalHead:
         self,
         handle: RegisterHandle,
         *,
-        shots: int | None,
+        shots: Shots,
         seed: int,
         observable: Mapping[str, float] | None = None,
     ) -> RegisterHandle:
@@ -186,7 +186,7 @@ class LocalHead:
         self,
         handle: RegisterHandle,
         *,
-        shots: int | None,
+        shots: Shots,
         seed: int,
         observable: Mapping[str, float] | None = None,
     ) -> Measurements:
@@ -196,8 +196,10 @@ class LocalHead:
         if not isinstance(content, PropagatedRegister):
             raise KernelError("CHIM703", "the register is not propagated yet", phase="measure")
         wanted = _observables(observable, [item.record for item in content.held])
+        from chimera_pipelines.quantum import collapse
+
         results = tuple(
-            _measure(item, at, shots, seed, None if wanted is None else wanted[at])
+            collapse.measure(item, at, shots, seed, None if wanted is None else wanted[at])
             for at, item in enumerate(content.held)
         )
         chosen = dict.fromkeys(item.choice for item in content.held if item.choice is not None)
@@ -315,24 +317,3 @@ def _observables(
     if given is None:
         return None
     return tuple(Observable.from_json(given, record.num_qubits) for record in records)
-
-
-def _measure(
-    item: Held, at: int, shots: int | None, seed: int, observable: Observable | None
-) -> Measurement:
-    if not isinstance(item, Evolved):
-        return item.measurement
-    from chimera_pipelines.quantum import sampling
-
-    if observable is not None:
-        if shots is None:
-            return Measurement(expectation=sampling.expectation(item.state, observable))
-        value = sampling.sampled_expectation(item.state, observable, shots, seed, at)
-        return Measurement(expectation=value)
-    names = item.record.registers
-    if shots is None:
-        chances = sampling.probabilities(item.state, item.measured)
-        return Measurement(probabilities=named(item.record, chances), registers=names)
-    outcomes = sampling.sample(item.state, shots, sampling.generator(seed, at))
-    counts = sampling.read_bits(outcomes, item.measured)
-    return Measurement(counts=named(item.record, counts), registers=names)

@@ -15,7 +15,6 @@ Strategy:
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from qiskit_aer import AerSimulator
 
 from chimera_pipelines.errors import KernelError
 from chimera_pipelines.phase import Phase
+from chimera_pipelines.quantum.budget import Budget, for_counts
 from chimera_pipelines.quantum.embedding import Embedded
 from chimera_pipelines.quantum.engines.aer_program import AerProgram, pass_manager, sees_parameters
 from chimera_pipelines.quantum.engines.channels import (
@@ -40,9 +40,10 @@ from chimera_pipelines.quantum.engines.choice import MAX_EXACT_QUBITS
 from chimera_pipelines.quantum.engines.clifford import lower
 from chimera_pipelines.quantum.engines.noise import Noise
 from chimera_pipelines.quantum.engines.protocol import Collapsed, Evolved, Held, Job, Request
+from chimera_pipelines.quantum.estimation import estimated
 from chimera_pipelines.quantum.form import Form
 from chimera_pipelines.quantum.measurement import NEGLIGIBLE, Measurement, named
-from chimera_pipelines.quantum.observables import Observable, estimate
+from chimera_pipelines.quantum.observables import Basis, Observable
 from chimera_pipelines.quantum.planner import Tools, jobs, stays
 from chimera_pipelines.quantum.read import to_qiskit
 
@@ -165,10 +166,12 @@ def evaluate(program: AerProgram, form: Form, request: Request, at: int) -> Meas
         observable = request.observables[at]
         if request.shots is None:
             return Measurement(expectation=program.expectation(form, faded(observable, noise)))
-        return Measurement(expectation=_sampled(program, form, observable, request, at))
+        return _sampled(program, form, observable, request.shots, (request.seed, at))
     if request.shots is not None:
-        counts = program.counts(program.measured(form), request.shots, aer_seed(request.seed, at))
-        return Measurement(counts=named(form.source, counts), registers=registers)
+        shots = for_counts(request.shots)
+        counts = program.counts(program.measured(form), shots, aer_seed(request.seed, at))
+        used = shots if isinstance(request.shots, Budget) else None
+        return Measurement(counts=named(form.source, counts), registers=registers, shots=used)
     read = len(set((form.final or {}).values()))
     if read > MAX_EXACT_QUBITS:
         raise KernelError(
@@ -189,16 +192,23 @@ def aer_seed(seed: int, *path: int) -> int:
 
 
 def _sampled(
-    program: AerProgram, form: Form, observable: Observable, request: Request, at: int
-) -> float:
-    parts = [observable.constant]
-    for number, basis in enumerate(observable.bases()):
-        counts = program.counts(
-            program.turned(form, basis), request.shots or 0, aer_seed(request.seed, at, number)
-        )
+    program: AerProgram,
+    form: Form,
+    observable: Observable,
+    shots: int | Budget,
+    stream: tuple[int, ...],
+) -> Measurement:
+    """From shots; `stream` is the run's seed and the circuit's place in it."""
+    seed, *at = stream
+
+    def draw(number: int, basis: Basis, count: int, round_: int) -> dict[int, int]:
+        path = (*at, number, round_) if round_ else (*at, number)
+        counts = program.counts(program.turned(form, basis), count, aer_seed(seed, *path))
         outcomes: dict[int, int] = {}
         for key, n in counts.items():  # the lower bits are the circuit's own
             index = key >> form.body.num_clbits
             outcomes[index] = outcomes.get(index, 0) + n
-        parts.append(estimate(basis.terms, outcomes))
-    return math.fsum(parts)
+        return outcomes
+
+    found = estimated(observable, shots, draw)
+    return Measurement(expectation=found.value, error=found.error, shots=found.shots)

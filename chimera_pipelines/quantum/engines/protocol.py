@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from chimera_pipelines.digest import JSONValue
+from chimera_pipelines.quantum.budget import Shots
 from chimera_pipelines.quantum.embedding import Embedded
 from chimera_pipelines.quantum.engines.noise import Noise
 from chimera_pipelines.quantum.form import Form
@@ -33,7 +34,7 @@ class Request:
     """How circuits are to be propagated.
 
     Attributes:
-        shots: samples a circuit, or None for exact results.
+        shots: samples a circuit (a measured basis), a budget of them, or None for exact results.
         seed: of the run; each circuit and each measured basis draws from its own stream.
         observables: one for every circuit, or None to read the circuits' own measurements.
         method: one of METHODS.
@@ -42,7 +43,7 @@ class Request:
         noise: of gates and readout, for a density matrix; None for none.
     """
 
-    shots: int | None
+    shots: Shots
     seed: int
     observables: tuple[Observable, ...] | None = None
     method: str = "automatic"
