@@ -20,6 +20,7 @@ from chimera_pipelines.lifecycle.records import Invocation
 from chimera_pipelines.lifecycle.run import Run
 from chimera_pipelines.lifecycle.spec import KernelSpec
 from chimera_pipelines.phase import Phase
+from chimera_pipelines.quantum.budget import Budget, Shots
 
 if TYPE_CHECKING:
     from chimera_pipelines.quantum.record import CircuitRecord
@@ -178,8 +179,8 @@ class Circuits:
                 None if embedding is None else Embedding.from_options(embedding, embedding["rows"]),
                 method=backend.get("method", "automatic"),
                 precision=backend.get("precision", "double"),
-            )
                 noise=backend.get("noise"),
+            )
             try:
                 handle = head.propagate(
                     embedded,
@@ -243,8 +244,8 @@ class _located:  # noqa: N801 - reads as a statement
             error.where = self.where
 
 
-def published(payload: Mapping[str, Any], shots: int | None, language: str) -> dict[str, Any]:
-    """What a kernel without `post` publishes (MAML.md §4).
+def published(payload: Mapping[str, Any], shots: Shots, language: str) -> dict[str, Any]:
+    """What a kernel without `post` publishes (MAML.md §4); a budget adds `error`.
 
     Raises:
         KernelError: MAML904, nothing was measured.
@@ -252,11 +253,24 @@ def published(payload: Mapping[str, Any], shots: int | None, language: str) -> d
     results, is_list = payload["measurements"]["results"], payload["measurements"]["list"]
     name, values = result_kind(payload)
     output = {name: values if is_list else values[0], "shots": shots}
+    if isinstance(shots, Budget):
+        output |= spent(payload)
     if "evolution" in payload:
         output["evolution"] = payload["evolution"]
     if language == "qasm":
         output["registers"] = list(results[0]["registers"])
     return output
+
+
+def spent(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """`shots` that a budget took, and standard `error`s of expectation values, where known."""
+    results, is_list = payload["measurements"]["results"], payload["measurements"]["list"]
+    found = {}
+    for name in ("shots", "error"):
+        values = [result[name] for result in results if result.get(name) is not None]
+        if values:
+            found[name] = values if is_list else values[0]
+    return found
 
 
 def result_kind(payload: Mapping[str, Any]) -> tuple[str, list[Any]]:
