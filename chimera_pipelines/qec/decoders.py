@@ -21,7 +21,6 @@ from chimera_pipelines.qec.errors import DecodingError
 from chimera_pipelines.qec.projection import check_detectable
 
 Packed = npt.NDArray[np.uint8]
-Scope = Literal["basis", "full"]
 _EDGE = 2
 
 

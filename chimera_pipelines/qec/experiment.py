@@ -141,22 +141,46 @@ def count_errors(
 ) -> tuple[int, int]:
     """Wrong corrections, and shots taken, of a noisy memory circuit.
 
-    The decoder sees the held basis alone, both bases decomposed into edges, or both as they are,
-    whichever it is best with.
+    Raises:
+        DetectorModelError: CHIM792 when an error flips the observable and no detector.
+        DecodingError: CHIM793 when the decoder is unknown or cannot take the circuit's model.
+    """
+    return prepare(circuit, decoder, options).count(shots, seed=seed, max_errors=max_errors)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A circuit as a decoder sees it, and the decoder compiled for it."""
+
+    circuit: stim.Circuit
+    compiled: Any
+
+    def count(self, shots: int, *, seed: int, max_errors: int | None = None) -> tuple[int, int]:
+        """Wrong corrections, and shots taken."""
+        sampler = self.circuit.compile_detector_sampler(seed=seed)
+        errors = taken = 0
+        while taken < shots and (max_errors is None or errors < max_errors):
+            size = min(_BATCH, shots - taken)
+            events, flips = sampler.sample(size, separate_observables=True, bit_packed=True)
+            guess = self.compiled.decode_shots_bit_packed(bit_packed_detection_event_data=events)
+            errors += int(np.count_nonzero((guess != flips).any(axis=1)))
+            taken += size
+        return errors, taken
+
+
+def prepare(
+    circuit: stim.Circuit, decoder: str, options: Mapping[str, Any] | None = None
+) -> Prepared:
+    """The decoder for a noisy memory circuit.
+
+    It sees the held basis alone, both bases decomposed into edges, or both as they are, whichever
+    it is best with.
     """
     scope = registered(decoder).scope
     seen = one_basis(circuit) if scope == "basis" else circuit
     model = seen.detector_error_model(decompose_errors=scope == "full")
-    compiled = decoder_named(decoder, **(options or {})).compile_decoder_for_dem(dem=model)
-    sampler = seen.compile_detector_sampler(seed=seed)
-    errors = taken = 0
-    while taken < shots and (max_errors is None or errors < max_errors):
-        size = min(_BATCH, shots - taken)
-        events, flips = sampler.sample(size, separate_observables=True, bit_packed=True)
-        guess = compiled.decode_shots_bit_packed(bit_packed_detection_event_data=events)
-        errors += int(np.count_nonzero((guess != flips).any(axis=1)))
-        taken += size
-    return errors, taken
+    made = decoder_named(decoder, **(options or {}))
+    return Prepared(seen, made.compile_decoder_for_dem(dem=model))
 
 
 def row_seed(seed: int, named: str) -> int:
