@@ -10,11 +10,13 @@ from typing import Any
 
 _MODULES = {
     "anomaly": "models",
+    "decode": "streaming",
     "energy": "variational",
     "kernel_matrix": "models",
     "logical_threshold": "qec",
     "maxcut": "variational",
     "qaoa": "variational",
+    "stream": "streaming",
     "surface_code_memory": "qec",
     "syndrome_classifier": "models",
     "vqe": "variational",

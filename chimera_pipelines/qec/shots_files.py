@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import stim
@@ -23,6 +23,7 @@ Form = Literal["b8", "01"]
 MAX_BITS: Final = 1 << 20
 MAX_MODEL_BYTES: Final = 1 << 28
 PIECE_BYTES: Final = 1 << 22
+_ROWS: Final = 2
 _CHANCE: Final = re.compile(r"error(?:\[[^\]]*\])?\(([^)]*)\)")
 
 
@@ -91,9 +92,40 @@ def read_shots(path: Path, bits: int, *, form: Form | None = None) -> Iterator[P
         raise _unread(path, error.strerror or str(error)) from error
 
 
+def packed_from(shots: Any, bits: int, named: str) -> Packed:
+    """Shots in memory as uint8[shots, ceil(bits / 8)].
+
+    Args:
+        shots: 0 and 1 in rows of `bits`, or the bytes of a `b8` file.
+        bits: of a shot.
+        named: what the shots are, for errors.
+
+    Raises:
+        ShotsError: CHIM796 for rows of another length, other numbers, or stray bits.
+    """
+    width = -(-bits // 8)
+    if isinstance(shots, bytes | bytearray | memoryview):
+        raw = np.frombuffer(shots, np.uint8)
+        if not width or raw.size % width:
+            raise _no_rows(named, f"{raw.size} bytes for shots of {bits} bits")
+        piece = raw.reshape(-1, width)
+        if (piece[:, -1] & _unused(bits)).any():
+            raise _no_rows(named, f"bits set behind bit {bits}")
+        return piece
+    try:
+        rows = np.asarray(shots)
+    except ValueError as error:
+        raise _no_rows(named, "rows of different lengths") from error
+    if rows.ndim != _ROWS or rows.shape[1] != bits or rows.dtype.kind not in "bui":
+        raise _no_rows(named, f"{rows.dtype}{list(rows.shape)}, not 0 and 1 of [shots, {bits}]")
+    if ((rows != 0) & (rows != 1)).any():
+        raise _no_rows(named, "numbers that are not 0 or 1")
+    return np.packbits(rows.astype(np.bool_), axis=1, bitorder="little")
+
+
 def _binary(path: Path, bits: int) -> Iterator[Packed]:
     width = -(-bits // 8)
-    size, unused = path.stat().st_size, 0xFF & ~((1 << ((bits - 1) % 8 + 1)) - 1)
+    size, unused = path.stat().st_size, _unused(bits)
     if size % width:
         raise ShotsError(
             "CHIM796",
@@ -182,6 +214,15 @@ def _unreadable(line: str) -> str | None:
     except (ValueError, IndexError) as error:
         return _first_line(error)
     return None
+
+
+def _unused(bits: int) -> int:
+    """Bits of a shot's last byte that stand for nothing."""
+    return 0xFF & ~((1 << ((bits - 1) % 8 + 1)) - 1)
+
+
+def _no_rows(named: str, why: str) -> ShotsError:
+    return ShotsError("CHIM796", f"{named}: {why}", hint="a row of 0 and 1 for each shot")
 
 
 def _first_line(error: Exception) -> str:

@@ -16,7 +16,13 @@ from chimera_pipelines.qec.circuits import memory_circuit
 from chimera_pipelines.qec.decoders import PyMatchingDecoder
 from chimera_pipelines.qec.projection import one_basis
 from chimera_pipelines.qec.shots import decode_files, decode_shots
-from chimera_pipelines.qec.shots_files import ShotsError, parse_model, read_model, read_shots
+from chimera_pipelines.qec.shots_files import (
+    ShotsError,
+    packed_from,
+    parse_model,
+    read_model,
+    read_shots,
+)
 from chimera_pipelines.qec.statistics import wilson
 
 CIRCUIT = one_basis(memory_circuit(3, 3, noise="uniform", physical=0.01))
@@ -94,6 +100,18 @@ def test_shots_in_memory_and_the_shapes_they_must_have() -> None:
     assert caught.value.code == "CHIM796"
     with pytest.raises(ShotsError, match="no shots"):
         decode_shots(MODEL, events[:0], flips[:0])
+
+
+def test_shots_of_lists_arrays_and_bytes() -> None:
+    rows = [[1, 0, 0, 0, 0, 0, 0, 0, 1], [0, 1, 0, 0, 0, 0, 0, 0, 0]]
+    wanted = [[1, 1], [2, 0]]
+    assert packed_from(rows, 9, "events").tolist() == wanted
+    assert packed_from(np.array(rows, np.bool_), 9, "events").tolist() == wanted
+    assert packed_from(bytes([1, 1, 2, 0]), 9, "events").tolist() == wanted
+    for bad in (rows[0], [[1, 0], [1]], [[2] * 9], [[0.0] * 9], bytes(3), bytes([0, 2]), "text"):
+        with pytest.raises(ShotsError, match="events:") as caught:
+            packed_from(bad, 9, "events")
+        assert caught.value.code == "CHIM796"
 
 
 def test_files_of_different_experiments(tmp_path: Path) -> None:
