@@ -251,3 +251,36 @@ def test_at_one_per_cent_the_document_says_that_no_distance_suffices(home: Path)
     output = next(k["output"] for k in found["kernels"] if k["name"] == "memory")
     for row, said in zip(output["rows"], output["statements"], strict=True):
         assert ("no distance suffices" in said) is (row["noise"] == "uniform")
+
+
+def test_shuttle_anomalies_are_scored_by_the_fidelity_of_their_states(home: Path) -> None:
+    """With one turn a qubit the fidelity has a closed form: the product of cos² of half angles."""
+    outputs = run(home, "quantum_anomaly")
+    rows = outputs["split"]["rows"]
+    values = np.array([[row[f"s{j}"] for j in range(2, 10)] for row in rows], dtype=float)
+    learned = np.array([row["learned"] for row in rows])
+    anomalous = np.array([row["anomalous"] for row in rows])[~learned]
+    assert (learned.sum(), (~learned).sum(), anomalous.sum()) == (200, 278, 78)
+    assert not any(row["anomalous"] for row in rows if row["learned"])
+    normal = values[learned]
+    middle = np.sort(normal, axis=0)[99]  # the lower of both middle ones, as torch has it
+    spread = 1.4826 * np.sort(np.abs(normal - middle), axis=0)[99]
+    spread = np.where(spread > 0, spread, normal.std(0, ddof=1))
+    angles = np.clip((values - middle) / spread, -4, 4) * np.pi / 8
+    known, judged = angles[learned], angles[~learned]
+    gram, between = (
+        np.prod(np.cos((x[:, None] - known[None]) / 2) ** 2, axis=2) for x in (known, judged)
+    )
+    inverse = np.linalg.inv(gram + 0.01 * np.eye(200))
+    scores = 1 - np.einsum("ij,jk,ik->i", between, inverse, between)
+    found = outputs["kernel"]
+    assert found["score"] == pytest.approx(list(scores), abs=1e-9)
+    threshold = np.quantile(1 / np.diag(inverse) - 0.01, 0.98)
+    assert found["threshold"][0] == pytest.approx(threshold, abs=1e-9)
+    pairs = (scores[anomalous][:, None] > scores[~anomalous][None]).mean()
+    report = outputs["report"]
+    assert report["auc"] == pytest.approx(pairs, abs=1e-6)
+    assert (report["found"], report["false_alarms"]) == (65, 2)
+    assert report["largest_deviation"] < hoeffding(20000, tests=4)
+    halves = [np.prod(np.cos((np.subtract(x, y)) / 2) ** 2) for x, y in found["pairs"]]
+    assert found["exact"] == pytest.approx(halves, abs=1e-12)

@@ -21,6 +21,7 @@ NAMES = (
     "h2_vqe.maml.md",
     "ising_quench.maml.md",
     "qaoa_maxcut.maml.md",
+    "quantum_anomaly.maml.md",
     "quantum_kernel_classifier.maml.md",
     "surface_code_memory.maml.md",
 )
