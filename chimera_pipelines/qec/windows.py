@@ -162,9 +162,9 @@ class SlidingWindow:
         left = bits.astype(np.uint8)
         flips = np.zeros(len(left), np.uint8)
         for window in self.windows:
-            flipped, defects = window.decode(left[:, window.detectors])
+            flipped, defects = window.decode(left[:, _columns(window.detectors)])
             flips ^= flipped
-            left[:, window.carried] ^= defects
+            left[:, _columns(window.carried)] ^= defects
         return flips
 
     def _build(self) -> list[Window]:
@@ -242,6 +242,13 @@ def _edges(model: stim.DetectorErrorModel) -> list[_Edge]:
         if detectors and chance > 0:
             found.append(_Edge(detectors, bool(observables), min(chance, 1 - 1e-12)))
     return found
+
+
+def _columns(ids: Ids) -> slice | Ids:
+    """Ids in a row as a slice: a view, where an array of ids would be a copy."""
+    if len(ids) and int(ids[-1]) - int(ids[0]) == len(ids) - 1:
+        return slice(int(ids[0]), int(ids[-1]) + 1)
+    return ids
 
 
 def _times(model: stim.DetectorErrorModel) -> list[int]:

@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 from chimera_pipelines.qec.circuits import memory_circuit
 from chimera_pipelines.qec.decoders import PyMatchingDecoder, decoder
 from chimera_pipelines.qec.errors import DecodingError, DetectorModelError
-from chimera_pipelines.qec.projection import one_basis, symptoms
+from chimera_pipelines.qec.projection import one_basis, project, symptoms
 from chimera_pipelines.qec.windows import SlidingWindow
 
 FALSE_FAILURE = 1e-6
@@ -90,6 +90,16 @@ def test_every_layer_is_committed_once(commit: int, buffer: int, rounds: int) ->
     seen = np.unique(np.concatenate([window.detectors for window in windows.windows]))
     np.testing.assert_array_equal(seen, np.arange(model.num_detectors))
     assert len(windows.windows[-1].carried) == 0
+
+
+def test_detectors_may_be_numbered_in_any_order() -> None:
+    model = memory(3, 12).detector_error_model()
+    events, flips = singles(model)
+    order = np.random.default_rng(5).permutation(model.num_detectors)
+    times = [round(model.get_detector_coordinates()[int(d)][-1]) for d in order]
+    shuffled = project(model, [int(d) for d in order])
+    windows = SlidingWindow(shuffled, commit=3, buffer=3, times=times)
+    np.testing.assert_array_equal(windows.decode_batch(events[:, order]), flips)
 
 
 def test_a_memory_has_three_different_windows() -> None:
