@@ -274,8 +274,9 @@ def _layers(circuit: stim.Circuit) -> Iterator[list[stim.CircuitInstruction]]:
             yield layer
             layer = []
             continue
-        if one.name in ("M", "MX") and any(before.name == "MR" for before in layer):
-            yield layer  # data are read behind the last syndrome, and idle while that is read
+        ancillas = any(before.name in _RESETS for before in layer)
+        if one.name in ("M", "MX") and ancillas:
+            yield layer  # data are read behind the last ancillas, and idle in their layer
             layer = []
         layer.append(one)
     yield layer

@@ -61,7 +61,7 @@ KNOWN = [
     ("uniform", "z", 5, 0.005, "pymatching_correlated", 0.0107, 0.06),
     ("phenomenological", "z", 5, 0.01, "pymatching", 0.00438, 0.05),
     ("code_capacity", "z", 3, 0.01, "pymatching", 0.00176, 0.05),
-    ("sd6", "z", 3, 0.005, "pymatching", 0.0364, 0.08),
+    ("sd6", "z", 3, 0.01, "pymatching", 0.1162, 0.05),
     ("si1000", "z", 3, 0.005, "pymatching", 0.0576, 0.08),
 ]
 

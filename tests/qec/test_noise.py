@@ -133,7 +133,7 @@ def errors_by_layer(circuit: stim.Circuit) -> list[list[tuple[str, tuple[int, ..
 def test_in_sd6_every_qubit_errs_once_in_every_layer_but_the_last(basis: str) -> None:
     circuit = memory_circuit(3, 3, noise="sd6", physical=P, basis=basis)
     layers = errors_by_layer(circuit)
-    assert len(layers) == 3 * 6 + 1  # six a round, and the data's measurement
+    assert len(layers) == 3 * 6 + 2  # six a round, a last reset, the data's measurement
     for layer in layers[:-1]:
         assert sorted(q for _, qubits, _ in layer for q in qubits) == sorted(
             {q for _, qubits, _ in layers[0] for q in qubits}
