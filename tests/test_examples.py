@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.linalg import expm
 
 from chimera_pipelines.lifecycle.examples import NAMES
 from chimera_pipelines.lifecycle.services import Services
@@ -28,6 +29,7 @@ from chimera_pipelines.maml.reader import read_file
 from chimera_pipelines.runner import run_plan
 from chimera_pipelines.scheduling.plan import load_plan
 from chimera_pipelines.settings import Settings, settings
+from tests.quantum.dense import ising, pauli_matrix
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 BOND_LENGTHS = ("0.60", "0.70", "0.735", "0.80", "1.00", "1.40")
@@ -94,6 +96,51 @@ def test_bell_gives_equal_bits_half_of_them_ones(home: Path) -> None:
     assert outputs["agreement"]["ones"] == pytest.approx(0.5, abs=hoeffding(4000))
 
 
+def test_ghz_127_gives_all_zeros_or_all_ones(home: Path) -> None:
+    outputs = run(home, "ghz_127")
+    counts = outputs["ghz"]["counts"]
+    assert set(counts) == {"0" * 127, "1" * 127}
+    assert sum(counts.values()) == outputs["ghz"]["shots"] == 4000
+    assert counts["0" * 127] / 4000 == pytest.approx(0.5, abs=hoeffding(4000))
+    assert outputs["report"] == {
+        "shots": 4000,
+        "zeros": counts["0" * 127],
+        "ones": counts["1" * 127],
+        "others": 0,
+    }
+
+
+def test_qaoa_100_gives_the_cut_of_every_edge_on_its_neighbourhood(home: Path) -> None:
+    """Each edge by itself: a dense state of its ends and their neighbours, at most 6 qubits."""
+    outputs = run(home, "qaoa_100")
+    edges = [tuple(edge) for edge in outputs["graph"]["edges"]]
+    assert len(set(edges)) == 150
+    assert all(sum(node in edge for edge in edges) == 3 for node in range(100))
+    gamma, beta = math.atan(1 / math.sqrt(2)), math.pi / 8
+    expected = sum((1 - zz_of_edge(edge, edges, gamma, beta)) / 2 for edge in edges)
+    assert outputs["qaoa"]["expected_cut"] == pytest.approx(expected, abs=1e-9)
+    assert outputs["report"]["formula"] == pytest.approx(expected, abs=1e-9)
+    assert outputs["report"]["error"] < 1e-9
+
+
+def zz_of_edge(
+    edge: tuple[int, int], edges: list[tuple[int, int]], gamma: float, beta: float
+) -> float:
+    """⟨ZZ⟩ after one layer, from matrices: edges that touch neither end cancel."""
+    near = [other for other in edges if set(other) & set(edge)]
+    place = {node: at for at, node in enumerate(sorted({n for other in near for n in other}))}
+    index = np.arange(1 << len(place))
+    sign = {node: 1 - 2 * (index >> at & 1) for node, at in place.items()}
+    phase = sum(sign[a] * sign[b] for a, b in near)
+    state = np.exp(0.5j * gamma * phase) / math.sqrt(len(index))
+    mixer = np.array(
+        [[math.cos(beta), -1j * math.sin(beta)], [-1j * math.sin(beta), math.cos(beta)]]
+    )
+    for at in range(len(place)):
+        state = np.einsum("ij,ajb->aib", mixer, state.reshape(-1, 2, 1 << at)).reshape(-1)
+    return float((np.abs(state) ** 2) @ (sign[edge[0]] * sign[edge[1]]))
+
+
 @pytest.mark.slow
 def test_h2_reaches_chemical_accuracy_at_every_bond_length(home: Path) -> None:
     """One process runs all partitions: heads, sessions and programs are used again."""
@@ -132,6 +179,24 @@ def test_qaoa_finds_the_maximum_cut(home: Path) -> None:
     assert report["max_cut"] == 7
     assert report["found_optimum"] is True
     assert 0.85 < report["approximation_ratio"] <= 1
+
+
+def test_the_quench_is_within_its_bound_of_the_exact_evolution(home: Path) -> None:
+    """Against scipy's exponential, as the document's own exact values are by diagonalisation."""
+    report = run(home, "ising_quench")["report"]
+    n, j, h = report["qubits"], report["j"], report["h"]
+    hamiltonian = pauli_matrix(ising(n, j, h))
+    magnetisation = pauli_matrix({"I" * q + "Z" + "I" * (n - 1 - q): 1 / n for q in range(n)})
+    exact = []
+    for time in report["times"]:
+        state = expm(-1j * time * hamiltonian)[:, 0]
+        exact.append(float((state.conj() @ magnetisation @ state).real))
+    assert n >= 6
+    assert len(exact) >= 8
+    assert report["exact"] == pytest.approx(exact, abs=1e-8)
+    error = max(abs(a - b) for a, b in zip(report["magnetization"], exact, strict=True))
+    assert error == pytest.approx(report["max_error"], abs=1e-6)
+    assert 0 < error <= report["bound"]
 
 
 def test_the_quantum_kernel_is_the_fidelity_of_state_vectors(home: Path) -> None:
