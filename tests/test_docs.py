@@ -193,6 +193,7 @@ def test_the_dagster_pages_python_loads(tmp_path: Path, monkeypatch: pytest.Monk
 EXAMPLES = {
     "samples": {"rows": [{"site": "a", "mean": 2.5}, {"site": "b", "mean": 4.0}]},
     "descent": {"energy": -1.0, "converged": True},
+    "bounded": {"shots": 39_063},
 }
 FRONT = """---
 maml_version: "2.0.0"
