@@ -27,6 +27,7 @@ from chimera_pipelines.quantum.planner import Tools, jobs
 from chimera_pipelines.quantum.sampling import State
 
 FUSED_QUBITS = 4
+THREADED_QUBITS = 24  # its threads spin while they wait: below, one is faster where others work too
 # "z" would have denormal numbers flushed to zero in the calling thread, for whatever runs later.
 _OPTIONS = {"s": 1, "r": 1, "v": 0, "z": False, "g": False, "gmode": 0, "gsst": 512, "gdb": 32}
 
@@ -51,7 +52,7 @@ class QsimProgram:
         options = {
             **_OPTIONS,
             "c": _circuit(form),
-            "t": len(os.sched_getaffinity(0)),
+            "t": len(os.sched_getaffinity(0)) if qubits >= THREADED_QUBITS else 1,
             "f": FUSED_QUBITS,
         }
         found = qsim.qsim_simulate_fullstate(options, start)

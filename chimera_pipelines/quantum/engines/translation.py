@@ -32,11 +32,15 @@ def matrix(step: Operation) -> NDArray[np.complex128]:
 @lru_cache(maxsize=4096)
 def _matrix(step: Operation) -> NDArray[np.complex128]:
     import numpy as np
+    from qiskit.circuit.exceptions import CircuitError
     from qiskit.quantum_info import Operator
 
     from chimera_pipelines.quantum.read import to_instruction
 
-    # Not every gate of Qiskit has `to_matrix`: one with several controls is defined by others.
-    made = np.array(Operator(to_instruction(step)).data, dtype=np.complex128)
+    gate = to_instruction(step)
+    try:
+        made = np.array(gate.to_matrix(), dtype=np.complex128)
+    except CircuitError:  # a gate of several controls is defined by others
+        made = np.array(Operator(gate).data, dtype=np.complex128)
     made.setflags(write=False)
     return made
