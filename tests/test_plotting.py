@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from chimera_pipelines import plotting
 from chimera_pipelines.heads.timeline import Stage, Timeline
 from chimera_pipelines.lifecycle.records import Outcome
-from chimera_pipelines.plotting import convergence, figures, histogram
+from chimera_pipelines.plotting import convergence, figures, histogram, over_time, png, time_curves
 
 BELL = {"00": 503, "11": 521}
 
@@ -100,3 +100,10 @@ def test_a_regeneration_names_each_stage_with_its_time() -> None:
     svg = plotting.timeline(_timeline(0.032, 0.001, 2.25))
     for label in ("detect 32 ms", "fence 1 ms", "start 2.2 s"):
         assert label in svg
+
+
+def test_lists_over_times_are_drawn_together() -> None:
+    output = {"times": [0, 0.5, 1.0], "exact": [1.0, 0.5, 0.1], "names": ["a", "b", "c"], "n": [1]}
+    assert over_time(output) == {"times": [0, 0.5, 1.0], "exact": [1.0, 0.5, 0.1]}
+    assert png(time_curves(over_time(output))).startswith(b"\x89PNG")
+    assert over_time({"times": [0, 1]}) == over_time({"times": "soon"}) == over_time(None) == {}
