@@ -22,7 +22,8 @@ from qiskit_aer import AerSimulator
 
 from benchmarks import report
 from chimera_pipelines.quantum.engines.aer_program import pass_manager
-from chimera_pipelines.quantum.evolution import Formula, Piece, append, suzuki_trotter
+from chimera_pipelines.quantum.evolution import Formula, Piece, suzuki_trotter
+from chimera_pipelines.quantum.evolution_circuits import append
 from chimera_pipelines.quantum.evolution_states import program
 from chimera_pipelines.quantum.hamiltonian import PauliSum
 from chimera_pipelines.quantum.operations import Register

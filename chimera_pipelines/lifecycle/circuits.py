@@ -222,7 +222,7 @@ def _with_evolution(
     is_list: bool,
 ) -> tuple[tuple[CircuitRecord, ...], bool, dict[str, JSONValue]]:
     """The circuits with the kernel's `evolution` behind them, and its report; empty without."""
-    from chimera_pipelines.quantum.evolution import Evolution, evolve_circuits
+    from chimera_pipelines.quantum.evolution_circuits import Evolution, evolve_circuits
 
     options = kernel.options.get("evolution")
     if options is None:

@@ -9,7 +9,8 @@ from scipy.linalg import expm
 
 from chimera_pipelines.errors import KernelError
 from chimera_pipelines.quantum import evolution_states
-from chimera_pipelines.quantum.evolution import Piece, append, suzuki_trotter
+from chimera_pipelines.quantum.evolution import Piece, suzuki_trotter
+from chimera_pipelines.quantum.evolution_circuits import append
 from chimera_pipelines.quantum.evolution_states import diagonal, evolve, program
 from chimera_pipelines.quantum.hamiltonian import PauliSum
 from tests.quantum.dense import blank, ising, pauli_matrix, unitary
