@@ -2,7 +2,8 @@
 
 Three forms, the cheapest that fits: single qubits as an outer product of two short vectors; strings
 whose angles all follow one parameter (a QAOA cost layer) as that parameter times a stored vector;
-any other strings by a Walsh-Hadamard transform of their angles.
+any other strings by one product with a table of their signs, or, where that would be large, by a
+Walsh-Hadamard transform of their angles.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from torch import Tensor
 from chimera_pipelines.quantum.statevector import kernels
 from chimera_pipelines.quantum.statevector.overlaps import cross_density
 from chimera_pipelines.quantum.statevector.steps import Phases, Projector, Turn
+
+_TABLE_ENTRIES = 1 << 22
 
 
 class DiagonalStep:
@@ -35,6 +38,11 @@ class DiagonalStep:
         self._qubits = torch.tensor(places, dtype=torch.int64, device=device)
         self._ray = None if self._single else _ray(step.turns)
         self._vector: Tensor | None = None
+        self._signs: Tensor | None = None
+        few = len(step.masks) << num_qubits <= _TABLE_ENTRIES
+        if not self._single and self._ray is None and few:
+            rows = [kernels.parity_sign(mask, num_qubits, str(device)) for mask in step.masks]
+            self._signs = torch.stack(rows).double()
         if self._ray is not None:
             weights = torch.tensor(self._ray, dtype=torch.float64, device=device)
             self._lead = max(range(len(self._ray)), key=lambda i: abs(self._ray[i]))  # type: ignore[index]
@@ -51,6 +59,8 @@ class DiagonalStep:
     def slopes(self, image: Tensor, state: Tensor) -> Tensor:
         """2 Re <image| -i Z^z/2 |state> = sum (-1)^|x and z| Im conj(image) state."""
         density = cross_density(image, state)
+        if self._signs is not None:
+            return density.double() @ self._signs.T
         if not self._single:
             return kernels.walsh(density.double())[:, self._masks]
         half = self._width // 2
@@ -76,6 +86,8 @@ class DiagonalStep:
             return kernels.times_product(state, *kernels.product_phase(wide, self._dtype))
         if self._vector is not None:
             total = own[:, self._lead, None] * self._vector
+        elif self._signs is not None:
+            total = own @ self._signs
         else:
             total = self._walsh(own)
         real = kernels.real_dtype(self._dtype)

@@ -79,8 +79,9 @@ class Simulator:
     def forward(self, angles: Tensor, initial: Tensor | None = None) -> Tensor:
         """As `run`, from the angles of all steps (b, A) instead of the parameters."""
         state = self.zero(angles.shape[0]) if initial is None else initial
-        for step in self._steps:
-            state = step.apply(state, angles)
+        for step, learned in zip(self._steps, self._angles.learned, strict=True):
+            # angles that no parameter turns are equal in the whole batch: one matrix serves all
+            state = step.apply(state, angles if learned else angles[:1])
         return state
 
     def energies(self, parameters: Tensor, hamiltonian: Hamiltonian) -> Tensor:
@@ -107,7 +108,7 @@ class Simulator:
         ):
             if learned:
                 slopes[:, step.columns] = step.slopes(both[batch:], both[:batch])
-            both = step.undo(both, twice)
+            both = step.undo(both, twice if learned else twice[:1])
         return energy, self._angles.back(slopes)
 
     def parameter_shift(self, parameters: Tensor, energies: Callable[[Tensor], Tensor]) -> Tensor:
@@ -120,7 +121,10 @@ class Simulator:
         Every angle must be that of exp(-i a P/2); a `Projector` is not.
         """
         angles = self._angles.of(parameters)
-        count = angles.shape[1]
-        shift = torch.eye(count, dtype=torch.float64, device=self.device) * (torch.pi / 2)
+        turned = self._angles.turned
+        shift = torch.zeros(len(turned), angles.shape[1], dtype=torch.float64, device=self.device)
+        shift[torch.arange(len(turned)), turned] = torch.pi / 2
         values = energies(torch.cat((angles + shift, angles - shift))).double()
-        return self._angles.back(((values[:count] - values[count:]) / 2)[None])[0]
+        slopes = torch.zeros_like(angles)
+        slopes[0, turned] = (values[: len(turned)] - values[len(turned) :]) / 2
+        return self._angles.back(slopes)[0]

@@ -79,6 +79,7 @@ class Angles:
         self._scales = torch.tensor(scales, dtype=torch.float64, device=device)
         self._offsets = torch.tensor(offsets, dtype=torch.float64, device=device)
         self._count = program.num_parameters
+        self.turned = torch.unique(self._rows)  # columns that a parameter turns
 
     def of(self, parameters: Tensor) -> Tensor:
         """Angles (b, A) of parameters (b, P)."""

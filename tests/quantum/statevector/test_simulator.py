@@ -173,3 +173,19 @@ def test_a_program_without_parameters_has_an_empty_gradient():
     energy, slopes = simulator.gradient(simulator.parameters([[]]), hamiltonian)
     assert float(energy) == pytest.approx(2.0)
     assert slopes.shape == (1, 0)
+
+
+def test_the_shift_rule_leaves_fixed_angles_alone():
+    builder = Builder(2, 1)
+    builder.h(0)
+    builder.ry(1, 0.4)
+    builder.rotation(0b11, 0b01, parameter(0, 1.5))
+    simulator = Simulator(builder.program())
+    hamiltonian = Hamiltonian(
+        Observable.from_json({"ZX": 1.0, "YI": 0.5}, 2), dtype=simulator.dtype
+    )
+    theta = simulator.parameters([0.7])
+    shifted = simulator.parameter_shift(
+        theta, lambda angles: hamiltonian.expectation(simulator.forward(angles))
+    )
+    assert torch.allclose(shifted, simulator.gradient(theta, hamiltonian)[1][0], atol=1e-12)
