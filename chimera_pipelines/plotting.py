@@ -10,10 +10,12 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from chimera_pipelines.heads.timeline import Stage, Timeline
 from chimera_pipelines.lifecycle.records import Outcome
+from chimera_pipelines.qec.curves import is_memory
+from chimera_pipelines.qec.plots import logical_rates
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +30,11 @@ _BARS = 300
 
 
 def figures(outcome: Outcome) -> dict[str, bytes]:
-    """PNG bytes by title: `circuit`, `counts` or `probabilities`, `convergence`."""
+    """PNG bytes by title, as far as there is something to be drawn.
+
+    `circuit`, `counts` or `probabilities`, `convergence`, `logical_rates` where the output's
+    `rows` are memory experiments, and `over_time` where it has `times` and lists of that length.
+    """
     found: dict[str, bytes] = {}
     drawing = outcome.drawing
     if drawing.get("circuit") is not None:
@@ -39,6 +45,12 @@ def figures(outcome: Outcome) -> dict[str, bytes]:
     loops = {name: values for name, values in outcome.series.items() if len(values) > 1}
     if loops:
         found["convergence"] = png(convergence(loops))
+    rows = outcome.output.get("rows") if isinstance(outcome.output, dict) else None
+    if is_memory(rows):
+        found["logical_rates"] = png(logical_rates(rows))
+    curves = over_time(outcome.output)
+    if curves:
+        found["over_time"] = png(time_curves(curves))
     return found
 
 
@@ -80,6 +92,36 @@ def convergence(series: Mapping[str, Sequence[float]]) -> Figure:
         axes.grid(alpha=0.3)
     axes.set_xlabel("feedback iteration")
     return figure
+
+
+def over_time(output: object) -> dict[str, list[float]]:
+    """`times` and what an output publishes for each of them; empty where there is no such."""
+    times = output.get("times") if isinstance(output, dict) else None
+    if not isinstance(output, dict) or not _numbers(times) or len(times) < 2:  # noqa: PLR2004
+        return {}
+    same = {k: v for k, v in output.items() if _numbers(v) and len(v) == len(times)}
+    return same if len(same) > 1 else {}
+
+
+def time_curves(curves: Mapping[str, list[float]]) -> Figure:
+    """Lists over `times`; what is called `exact` is the line that the others are compared to."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 3.8), layout="constrained")
+    axes = figure.add_subplot()
+    for name in sorted(set(curves) - {"times"})[:MAX_SERIES]:
+        style = "-" if name == "exact" else "o"
+        axes.plot(curves["times"], curves[name], style, label=name, alpha=0.8)
+    axes.set_xlabel("time")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+def _numbers(value: object) -> TypeGuard[list[float]]:
+    return isinstance(value, list) and all(
+        isinstance(x, int | float) and not isinstance(x, bool) for x in value
+    )
 
 
 def png(figure: Figure) -> bytes:

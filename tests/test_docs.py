@@ -193,6 +193,8 @@ def test_the_dagster_pages_python_loads(tmp_path: Path, monkeypatch: pytest.Monk
 EXAMPLES = {
     "samples": {"rows": [{"site": "a", "mean": 2.5}, {"site": "b", "mean": 4.0}]},
     "descent": {"energy": -1.0, "converged": True},
+    "bounded": {"shots": 39_063},
+    "precession": {"z": [1.0, 0.880, 0.578]},
 }
 FRONT = """---
 maml_version: "2.0.0"
@@ -228,7 +230,7 @@ def test_the_language_pages_examples_give_what_it_says(name: str, tmp_path: Path
     report = run_plan_at(document, home)
     (output,) = report["outputs"].values()
     for key, value in EXAMPLES[name].items():
-        assert output[key] == (pytest.approx(value, abs=1e-3) if key == "energy" else value)
+        assert output[key] == (pytest.approx(value, abs=1e-3) if key in ("energy", "z") else value)
 
 
 def run_plan_at(document: Path, home: Path) -> dict[str, Any]:

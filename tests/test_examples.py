@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.linalg import expm
 
 from chimera_pipelines.lifecycle.examples import NAMES
 from chimera_pipelines.lifecycle.services import Services
@@ -28,6 +29,7 @@ from chimera_pipelines.maml.reader import read_file
 from chimera_pipelines.runner import run_plan
 from chimera_pipelines.scheduling.plan import load_plan
 from chimera_pipelines.settings import Settings, settings
+from tests.quantum.dense import ising, pauli_matrix
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 BOND_LENGTHS = ("0.60", "0.70", "0.735", "0.80", "1.00", "1.40")
@@ -94,6 +96,51 @@ def test_bell_gives_equal_bits_half_of_them_ones(home: Path) -> None:
     assert outputs["agreement"]["ones"] == pytest.approx(0.5, abs=hoeffding(4000))
 
 
+def test_ghz_127_gives_all_zeros_or_all_ones(home: Path) -> None:
+    outputs = run(home, "ghz_127")
+    counts = outputs["ghz"]["counts"]
+    assert set(counts) == {"0" * 127, "1" * 127}
+    assert sum(counts.values()) == outputs["ghz"]["shots"] == 4000
+    assert counts["0" * 127] / 4000 == pytest.approx(0.5, abs=hoeffding(4000))
+    assert outputs["report"] == {
+        "shots": 4000,
+        "zeros": counts["0" * 127],
+        "ones": counts["1" * 127],
+        "others": 0,
+    }
+
+
+def test_qaoa_100_gives_the_cut_of_every_edge_on_its_neighbourhood(home: Path) -> None:
+    """Each edge by itself: a dense state of its ends and their neighbours, at most 6 qubits."""
+    outputs = run(home, "qaoa_100")
+    edges = [tuple(edge) for edge in outputs["graph"]["edges"]]
+    assert len(set(edges)) == 150
+    assert all(sum(node in edge for edge in edges) == 3 for node in range(100))
+    gamma, beta = math.atan(1 / math.sqrt(2)), math.pi / 8
+    expected = sum((1 - zz_of_edge(edge, edges, gamma, beta)) / 2 for edge in edges)
+    assert outputs["qaoa"]["expected_cut"] == pytest.approx(expected, abs=1e-9)
+    assert outputs["report"]["formula"] == pytest.approx(expected, abs=1e-9)
+    assert outputs["report"]["error"] < 1e-9
+
+
+def zz_of_edge(
+    edge: tuple[int, int], edges: list[tuple[int, int]], gamma: float, beta: float
+) -> float:
+    """⟨ZZ⟩ after one layer, from matrices: edges that touch neither end cancel."""
+    near = [other for other in edges if set(other) & set(edge)]
+    place = {node: at for at, node in enumerate(sorted({n for other in near for n in other}))}
+    index = np.arange(1 << len(place))
+    sign = {node: 1 - 2 * (index >> at & 1) for node, at in place.items()}
+    phase = sum(sign[a] * sign[b] for a, b in near)
+    state = np.exp(0.5j * gamma * phase) / math.sqrt(len(index))
+    mixer = np.array(
+        [[math.cos(beta), -1j * math.sin(beta)], [-1j * math.sin(beta), math.cos(beta)]]
+    )
+    for at in range(len(place)):
+        state = np.einsum("ij,ajb->aib", mixer, state.reshape(-1, 2, 1 << at)).reshape(-1)
+    return float((np.abs(state) ** 2) @ (sign[edge[0]] * sign[edge[1]]))
+
+
 @pytest.mark.slow
 def test_h2_reaches_chemical_accuracy_at_every_bond_length(home: Path) -> None:
     """One process runs all partitions: heads, sessions and programs are used again."""
@@ -132,6 +179,24 @@ def test_qaoa_finds_the_maximum_cut(home: Path) -> None:
     assert report["max_cut"] == 7
     assert report["found_optimum"] is True
     assert 0.85 < report["approximation_ratio"] <= 1
+
+
+def test_the_quench_is_within_its_bound_of_the_exact_evolution(home: Path) -> None:
+    """Against scipy's exponential, as the document's own exact values are by diagonalisation."""
+    report = run(home, "ising_quench")["report"]
+    n, j, h = report["qubits"], report["j"], report["h"]
+    hamiltonian = pauli_matrix(ising(n, j, h))
+    magnetisation = pauli_matrix({"I" * q + "Z" + "I" * (n - 1 - q): 1 / n for q in range(n)})
+    exact = []
+    for time in report["times"]:
+        state = expm(-1j * time * hamiltonian)[:, 0]
+        exact.append(float((state.conj() @ magnetisation @ state).real))
+    assert n >= 6
+    assert len(exact) >= 8
+    assert report["exact"] == pytest.approx(exact, abs=1e-8)
+    error = max(abs(a - b) for a, b in zip(report["magnetization"], exact, strict=True))
+    assert error == pytest.approx(report["max_error"], abs=1e-6)
+    assert 0 < error <= report["bound"]
 
 
 def test_the_quantum_kernel_is_the_fidelity_of_state_vectors(home: Path) -> None:
@@ -221,3 +286,66 @@ def test_dagster_and_the_runner_give_h2_the_same_digests(home: Path, tmp_path: P
     for name in ("input_digest", "output_digest", "status"):
         assert [k[name] for k in ours["kernels"]] == [k[name] for k in theirs["kernels"]]
     assert [k["status"] for k in ours["kernels"]] == ["ok", "ok", "ok"]
+
+
+MEMORY_RATES = {  # of d rounds: 84 M shots at distance 3, 0.5 %; both with room for 4,000 errors
+    "0.005": {3: (0.0155, 0.0184), 5: (0.0124, 0.0152)},
+    "0.001": {3: (0.0004, 0.0013)},
+}
+
+
+@pytest.mark.parametrize("physical", sorted(MEMORY_RATES))
+def test_surface_code_memories_have_the_known_rates(home: Path, physical: str) -> None:
+    found = chimera_run(home, "surface_code_memory", "--partition", physical)
+    outputs = {kernel["name"]: kernel["output"] for kernel in found["kernels"]}
+    rows = [row for row in outputs["memory"]["rows"] if row["noise"] == "uniform"]
+    assert [(row["distance"], row["rounds"]) for row in rows] == [(3, 3), (5, 5), (7, 7)]
+    for row in rows:
+        assert row["physical"] == float(physical)
+        assert row["low"] <= row["logical"] <= row["high"]
+        low, high = MEMORY_RATES[physical].get(row["distance"], (0, 1))
+        assert low <= row["logical"] <= high
+    # Below threshold a larger code is better; small ones cross between 0.6 and 0.75 %.
+    assert rows[0]["logical"] > rows[1]["logical"] > rows[2]["logical"]
+    assert 0.006 < outputs["threshold"]["crossing"] < 0.0075
+
+
+def test_at_one_per_cent_the_document_says_that_no_distance_suffices(home: Path) -> None:
+    options = ("--partition", "0.01", "--input", "trials=20000", "--input", "sweep_trials=2000")
+    found = chimera_run(home, "surface_code_memory", *options)
+    output = next(k["output"] for k in found["kernels"] if k["name"] == "memory")
+    for row, said in zip(output["rows"], output["statements"], strict=True):
+        assert ("no distance suffices" in said) is (row["noise"] == "uniform")
+
+
+def test_shuttle_anomalies_are_scored_by_the_fidelity_of_their_states(home: Path) -> None:
+    """With one turn a qubit the fidelity has a closed form: the product of cos² of half angles."""
+    outputs = run(home, "quantum_anomaly")
+    rows = outputs["split"]["rows"]
+    values = np.array([[row[f"s{j}"] for j in range(2, 10)] for row in rows], dtype=float)
+    learned = np.array([row["learned"] for row in rows])
+    anomalous = np.array([row["anomalous"] for row in rows])[~learned]
+    assert (learned.sum(), (~learned).sum(), anomalous.sum()) == (200, 278, 78)
+    assert not any(row["anomalous"] for row in rows if row["learned"])
+    normal = values[learned]
+    middle = np.sort(normal, axis=0)[99]  # the lower of both middle ones, as torch has it
+    spread = 1.4826 * np.sort(np.abs(normal - middle), axis=0)[99]
+    spread = np.where(spread > 0, spread, normal.std(0, ddof=1))
+    angles = np.clip((values - middle) / spread, -4, 4) * np.pi / 8
+    known, judged = angles[learned], angles[~learned]
+    gram, between = (
+        np.prod(np.cos((x[:, None] - known[None]) / 2) ** 2, axis=2) for x in (known, judged)
+    )
+    inverse = np.linalg.inv(gram + 0.01 * np.eye(200))
+    scores = 1 - np.einsum("ij,jk,ik->i", between, inverse, between)
+    found = outputs["kernel"]
+    assert found["score"] == pytest.approx(list(scores), abs=1e-9)
+    threshold = np.quantile(1 / np.diag(inverse) - 0.01, 0.98)
+    assert found["threshold"][0] == pytest.approx(threshold, abs=1e-9)
+    pairs = (scores[anomalous][:, None] > scores[~anomalous][None]).mean()
+    report = outputs["report"]
+    assert report["auc"] == pytest.approx(pairs, abs=1e-6)
+    assert (report["found"], report["false_alarms"]) == (65, 2)
+    assert report["largest_deviation"] < hoeffding(20000, tests=4)
+    halves = [np.prod(np.cos((np.subtract(x, y)) / 2) ** 2) for x, y in found["pairs"]]
+    assert found["exact"] == pytest.approx(halves, abs=1e-12)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import struct
+from dataclasses import replace
 from xml.etree import ElementTree
 
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from chimera_pipelines import plotting
 from chimera_pipelines.heads.timeline import Stage, Timeline
 from chimera_pipelines.lifecycle.records import Outcome
-from chimera_pipelines.plotting import convergence, figures, histogram
+from chimera_pipelines.plotting import convergence, figures, histogram, over_time, png, time_curves
 
 BELL = {"00": 503, "11": 521}
 
@@ -32,6 +33,17 @@ def size(png: bytes) -> tuple[int, int]:
 def test_only_what_there_is_is_drawn() -> None:
     assert figures(outcome({}, {})) == {}
     assert figures(outcome({"circuit": None}, {"x": [1.0]})) == {}
+
+
+def test_rows_of_memory_experiments_are_drawn_and_other_rows_are_not() -> None:
+    row = {"noise": "uniform", "distance": 3, "rounds": 3, "decoder": "pymatching", "shots": 100}
+    rates = {"physical": 0.01, "logical": 0.06, "low": 0.02, "high": 0.1}
+    drawn = figures(replace(outcome({}, {}), output={"rows": [row | rates]}))
+    assert list(drawn) == ["logical_rates"]
+    assert min(size(drawn["logical_rates"])) > 100
+    for rows in ([row], [], [3], {"a": 1}, None, [row | rates, row]):
+        assert figures(replace(outcome({}, {}), output={"rows": rows})) == {}
+    assert figures(replace(outcome({}, {}), output=[row | rates])) == {}
 
 
 def test_circuit_counts_and_convergence() -> None:
@@ -88,3 +100,10 @@ def test_a_regeneration_names_each_stage_with_its_time() -> None:
     svg = plotting.timeline(_timeline(0.032, 0.001, 2.25))
     for label in ("detect 32 ms", "fence 1 ms", "start 2.2 s"):
         assert label in svg
+
+
+def test_lists_over_times_are_drawn_together() -> None:
+    output = {"times": [0, 0.5, 1.0], "exact": [1.0, 0.5, 0.1], "names": ["a", "b", "c"], "n": [1]}
+    assert over_time(output) == {"times": [0, 0.5, 1.0], "exact": [1.0, 0.5, 0.1]}
+    assert png(time_curves(over_time(output))).startswith(b"\x89PNG")
+    assert over_time({"times": [0, 1]}) == over_time({"times": "soon"}) == over_time(None) == {}

@@ -11,6 +11,7 @@ from chimera_pipelines.cli import options, values
 from chimera_pipelines.cli.terminal import Terminal, clean, opened
 
 if TYPE_CHECKING:
+    from chimera_pipelines.lifecycle.spec import KernelSpec
     from chimera_pipelines.scheduling.decision import Decision
     from chimera_pipelines.scheduling.plan import Plan
 
@@ -92,6 +93,7 @@ def as_report(compiled: Plan, decisions: dict[str, Decision]) -> dict[str, Any]:
                 "needs": list(kernel.producers),
                 "heads": list(kernel.heads),
                 "bytes": kernel.bytes,
+                "engine": engine(kernel),
                 "input_digest": decisions[kernel.name].input_digest,
                 "decision": decisions[kernel.name].decision,
                 "reason": decisions[kernel.name].reason,
@@ -99,6 +101,17 @@ def as_report(compiled: Plan, decisions: dict[str, Decision]) -> dict[str, Any]:
             for kernel in compiled.kernels
         ],
     }
+
+
+def engine(kernel: KernelSpec) -> str | None:
+    """Which engine would run a kernel's circuits, and why; None for one without circuits."""
+    from chimera_pipelines.quantum.engines.foresight import foresee
+    from chimera_pipelines.quantum.planner import installed
+
+    if kernel.block.language not in {"qiskit", "qasm"}:
+        return None
+    backend = kernel.options.get("backend", {})
+    return foresee(backend, kernel.qubits, installed())
 
 
 def _write(
@@ -118,9 +131,11 @@ def _write(
             values.size(kernel.bytes) if kernel.bytes else "-",
             decisions[kernel.name].decision,
             decisions[kernel.name].reason if explain else "",
+            (engine(kernel) or "-") if explain else "",
         )
         for kernel in compiled.kernels
     ]
-    heads = ("level", "kernel", "language", "head", "memory", "decision", "why" if explain else "")
+    heads = ("level", "kernel", "language", "head", "memory", "decision", "why", "engine")
+    heads = heads if explain else (*heads[:-2], "", "")
     for line in values.table(heads, rows):
         terminal.say(line)

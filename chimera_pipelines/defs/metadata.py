@@ -29,7 +29,24 @@ def phase_metadata(record: PhaseRecord) -> dict[str, Any]:
         found["seconds"] = timed[-1]
     if invocation.reused is not None:
         found["reused"] = invocation.reused
-    return found
+    return found | engine_metadata(record.payload) | evolution_metadata(record.payload)
+
+
+def evolution_metadata(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Of an embedded or later record: order, steps and error bound of its Trotter formula."""
+    return {f"evolution_{name}": value for name, value in payload.get("evolution", {}).items()}
+
+
+def engine_metadata(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a measured record: which engines propagated its circuits, and why."""
+    engines = payload.get("measurements", {}).get("engines", [])
+    if not engines:
+        return {}
+    names = dict.fromkeys(f"{item['engine']} {item['method']}" for item in engines)
+    return {
+        "engine": ", ".join(names),
+        "engine_reason": "; ".join(dict.fromkeys(item["reason"] for item in engines)),
+    }
 
 
 def outcome_metadata(plan: Plan, outcome: Outcome) -> dict[str, Any]:

@@ -32,9 +32,10 @@ from chimera_pipelines.heads.register_bank import (
     RegisterBank,
 )
 from chimera_pipelines.heads.simulator import open_engine
+from chimera_pipelines.quantum.budget import Shots
 from chimera_pipelines.quantum.embedding import Embedding, embed
-from chimera_pipelines.quantum.engines.protocol import Engine, Evolved, Held, Request
-from chimera_pipelines.quantum.measurement import Measurement, named
+from chimera_pipelines.quantum.engines.noise import Noise
+from chimera_pipelines.quantum.engines.protocol import Engine, Request
 from chimera_pipelines.quantum.observables import Observable
 from chimera_pipelines.quantum.record import CircuitRecord
 
@@ -144,17 +145,20 @@ class LocalHead:
         *,
         method: str = "automatic",
         precision: str = "double",
+        noise: Mapping[str, float] | None = None,
     ) -> RegisterHandle:
         """Phase 2; see `Head.embed`."""
         self._require_quantum("embed")
         made, several = embed(circuits, embedding, is_list=is_list)
-        return self._keep(EmbeddedRegister(made, several, method, precision))
+        return self._keep(
+            EmbeddedRegister(made, several, method, precision, Noise.from_json(noise))
+        )
 
     def propagate(
         self,
         handle: RegisterHandle,
         *,
-        shots: int | None,
+        shots: Shots,
         seed: int,
         observable: Mapping[str, float] | None = None,
     ) -> RegisterHandle:
@@ -170,6 +174,7 @@ class LocalHead:
             method=content.method,
             precision=content.precision,
             room=self._bank.make_room(),
+            noise=content.noise,
         )
         engine = self.engine
         timer = CudaTimer(enabled=self._device == "gpu")
@@ -181,7 +186,7 @@ class LocalHead:
         self,
         handle: RegisterHandle,
         *,
-        shots: int | None,
+        shots: Shots,
         seed: int,
         observable: Mapping[str, float] | None = None,
     ) -> Measurements:
@@ -191,11 +196,14 @@ class LocalHead:
         if not isinstance(content, PropagatedRegister):
             raise KernelError("CHIM703", "the register is not propagated yet", phase="measure")
         wanted = _observables(observable, [item.record for item in content.held])
+        from chimera_pipelines.quantum import collapse
+
         results = tuple(
-            _measure(item, at, shots, seed, None if wanted is None else wanted[at])
+            collapse.measure(item, at, shots, seed, None if wanted is None else wanted[at])
             for at, item in enumerate(content.held)
         )
-        return Measurements(results, content.is_list, content.cuda_ns)
+        chosen = dict.fromkeys(item.choice for item in content.held if item.choice is not None)
+        return Measurements(results, content.is_list, content.cuda_ns, tuple(chosen))
 
     def snapshot(self, handle: RegisterHandle) -> bytes:
         """A register as safetensors; see `heads.snapshot`."""
@@ -309,24 +317,3 @@ def _observables(
     if given is None:
         return None
     return tuple(Observable.from_json(given, record.num_qubits) for record in records)
-
-
-def _measure(
-    item: Held, at: int, shots: int | None, seed: int, observable: Observable | None
-) -> Measurement:
-    if not isinstance(item, Evolved):
-        return item.measurement
-    from chimera_pipelines.quantum import sampling
-
-    if observable is not None:
-        if shots is None:
-            return Measurement(expectation=sampling.expectation(item.state, observable))
-        value = sampling.sampled_expectation(item.state, observable, shots, seed, at)
-        return Measurement(expectation=value)
-    names = item.record.registers
-    if shots is None:
-        chances = sampling.probabilities(item.state, item.measured)
-        return Measurement(probabilities=named(item.record, chances), registers=names)
-    outcomes = sampling.sample(item.state, shots, sampling.generator(seed, at))
-    counts = sampling.read_bits(outcomes, item.measured)
-    return Measurement(counts=named(item.record, counts), registers=names)

@@ -12,7 +12,9 @@ from typing import Any, Literal, Protocol
 
 from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.errors import KernelError
+from chimera_pipelines.quantum.budget import Shots
 from chimera_pipelines.quantum.embedding import Embedding
+from chimera_pipelines.quantum.engines.protocol import Choice
 from chimera_pipelines.quantum.measurement import Measurement
 from chimera_pipelines.quantum.record import CircuitRecord
 
@@ -109,11 +111,13 @@ class Measurements:
     Attributes:
         is_list: whether results are a list, also where there is one.
         cuda_ns: CUDA-event time of propagation in nanoseconds; None where no CUDA kernel ran.
+        choices: which engine propagated each circuit and why; equal ones once, in order.
     """
 
     results: tuple[Measurement, ...]
     is_list: bool
     cuda_ns: int | None = None
+    choices: tuple[Choice, ...] = ()
 
     def as_json(self) -> dict[str, JSONValue]:
         """The measurements as JSON, for a phase's record."""
@@ -121,6 +125,7 @@ class Measurements:
             "results": [result.as_json() for result in self.results],
             "list": self.is_list,
             "cuda_ns": self.cuda_ns,
+            "engines": [choice.as_json() for choice in self.choices],
         }
 
     to_json = as_json
@@ -139,6 +144,7 @@ class Measurements:
             tuple(Measurement.from_json(result) for result in results),
             bool(value.get("list")),
             None if cuda_ns is None else int(cuda_ns),
+            tuple(Choice.from_json(item) for item in value.get("engines", [])),
         )
 
 
@@ -165,6 +171,7 @@ class Head(Protocol):
         *,
         method: str = "automatic",
         precision: str = "double",
+        noise: Mapping[str, float] | None = None,
     ) -> RegisterHandle:
         """Phase 2: circuits with their state preparations, as one register of several programs.
 
@@ -177,7 +184,7 @@ class Head(Protocol):
         self,
         handle: RegisterHandle,
         *,
-        shots: int | None,
+        shots: Shots,
         seed: int,
         observable: Mapping[str, float] | None = None,
     ) -> RegisterHandle:
@@ -185,7 +192,7 @@ class Head(Protocol):
 
         Args:
             handle: of an embedded register.
-            shots: samples a circuit (a measured basis), or None for exact results.
+            shots: samples a circuit (a measured basis), a budget, or None for exact results.
             seed: of this pass.
             observable: of every circuit; None to read the circuits' own measurements.
 
@@ -199,7 +206,7 @@ class Head(Protocol):
         self,
         handle: RegisterHandle,
         *,
-        shots: int | None,
+        shots: Shots,
         seed: int,
         observable: Mapping[str, float] | None = None,
     ) -> Measurements:

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 from chimera_pipelines.errors import KernelError
 from chimera_pipelines.quantum.embedding import Embedded
+from chimera_pipelines.quantum.engines.noise import Noise
 from chimera_pipelines.quantum.engines.protocol import Held
 
 
@@ -23,6 +24,7 @@ class EmbeddedRegister:
     is_list: bool
     method: str
     precision: str
+    noise: Noise | None = None
 
     stage: Literal["embedded"] = "embedded"
 

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 from chimera_pipelines.heads.error_frames import error_json
 from chimera_pipelines.heads.frames import Bytes, Message
 from chimera_pipelines.heads.protocol import Head, HeadInfo, RegisterHandle
+from chimera_pipelines.quantum.budget import shots_from_json
 from chimera_pipelines.quantum.embedding import Embedding
 
 Answer: TypeAlias = "tuple[dict[str, Any], tuple[Bytes, ...]]"
@@ -47,8 +48,8 @@ class _Asked:
 
     @property
     def options(self) -> dict[str, Any]:
-        names = ("shots", "seed", "observable")
-        return {name: self.frame[name] for name in names}
+        shots = shots_from_json(self.frame["shots"])
+        return {"shots": shots, **{name: self.frame[name] for name in ("seed", "observable")}}
 
     def describe(self) -> _Done:
         return self.head.describe().as_json(), ()
@@ -65,6 +66,7 @@ class _Asked:
             embedding,
             method=frame["method"],
             precision=frame["precision"],
+            noise=frame.get("noise"),
         )
         return handle.as_json(), ()
 
@@ -103,7 +105,8 @@ _OPERATIONS: Mapping[str, Callable[[_Asked], _Done]] = {
 
 def embedding_json(embedding: Embedding) -> dict[str, Any]:
     """An embedding as a frame carries it."""
-    return asdict(embedding)
+    rows = [[number_json(number) for number in row] for row in embedding.rows]
+    return {**asdict(embedding), "rows": rows}
 
 
 def embedding_of(value: Mapping[str, Any]) -> Embedding:
@@ -112,8 +115,18 @@ def embedding_of(value: Mapping[str, Any]) -> Embedding:
     Raises:
         TypeError: it has other fields.
     """
-    rows = tuple(tuple(map(float, row)) for row in value["rows"])
+    rows = tuple(tuple(map(number_of, row)) for row in value["rows"])
     return Embedding(**{**value, "rows": rows})
+
+
+def number_json(number: complex) -> Any:
+    """A feature as a frame carries it: a float, or a pair where it is complex."""
+    return [number.real, number.imag] if isinstance(number, complex) else number
+
+
+def number_of(value: Any) -> complex:
+    """The inverse of `number_json`."""
+    return complex(*value) if isinstance(value, list) else float(value)
 
 
 def info_of(value: Mapping[str, Any]) -> HeadInfo:

@@ -21,6 +21,7 @@ from chimera_pipelines.heads.frames import Bytes, Message, WireError
 from chimera_pipelines.heads.protocol import HeadInfo, Measurements, RegisterHandle
 from chimera_pipelines.heads.register_frames import embedding_json, info_of
 from chimera_pipelines.heads.tls import Tls
+from chimera_pipelines.quantum.budget import Shots, shots_as_json
 from chimera_pipelines.quantum.embedding import Embedding
 from chimera_pipelines.quantum.record import CircuitRecord
 from chimera_pipelines.settings import settings
@@ -87,6 +88,7 @@ class RemoteHead:
         *,
         method: str = "automatic",
         precision: str = "double",
+        noise: Mapping[str, float] | None = None,
     ) -> RegisterHandle:
         """Phase 2; see `Head.embed`."""
         value = self._value(
@@ -96,6 +98,7 @@ class RemoteHead:
             embedding=None if embedding is None else embedding_json(embedding),
             method=method,
             precision=precision,
+            noise=None if noise is None else dict(noise),
         )
         return RegisterHandle.from_json(value)
 
@@ -103,13 +106,17 @@ class RemoteHead:
         self,
         handle: RegisterHandle,
         *,
-        shots: int | None,
+        shots: Shots,
         seed: int,
         observable: Mapping[str, float] | None = None,
     ) -> RegisterHandle:
         """Phase 3; see `Head.propagate`."""
         value = self._value(
-            "propagate", handle=handle.as_json(), shots=shots, seed=seed, observable=observable
+            "propagate",
+            handle=handle.as_json(),
+            shots=shots_as_json(shots),
+            seed=seed,
+            observable=observable,
         )
         return RegisterHandle.from_json(value)
 
@@ -117,13 +124,17 @@ class RemoteHead:
         self,
         handle: RegisterHandle,
         *,
-        shots: int | None,
+        shots: Shots,
         seed: int,
         observable: Mapping[str, float] | None = None,
     ) -> Measurements:
         """Phase 4; see `Head.measure`."""
         value = self._value(
-            "measure", handle=handle.as_json(), shots=shots, seed=seed, observable=observable
+            "measure",
+            handle=handle.as_json(),
+            shots=shots_as_json(shots),
+            seed=seed,
+            observable=observable,
         )
         return Measurements.from_json(value)
 

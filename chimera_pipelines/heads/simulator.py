@@ -11,7 +11,7 @@ from chimera_pipelines.quantum.loading import load_qiskit
 
 
 def open_engine(device: Literal["cpu", "gpu"]) -> Engine:
-    """Aer on a device.
+    """Aer on a device, and beside it qsim and light cones where they are installed.
 
     Raises:
         HeadUnavailableError: MAML905 when neither qiskit-aer nor qiskit-aer-gpu is installed, or
@@ -19,9 +19,9 @@ def open_engine(device: Literal["cpu", "gpu"]) -> Engine:
     """
     require_simulator()
     load_qiskit()
-    from chimera_pipelines.quantum.engines.aer import AerEngine
+    from chimera_pipelines.quantum.engines.planned import PlannedEngine
 
-    return AerEngine("GPU" if device == "gpu" else "CPU")
+    return PlannedEngine("GPU" if device == "gpu" else "CPU")
 
 
 def require_simulator() -> None:

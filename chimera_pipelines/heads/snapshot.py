@@ -19,7 +19,8 @@ from chimera_pipelines.heads import tensor_view
 from chimera_pipelines.heads.register_bank import Content, EmbeddedRegister, PropagatedRegister
 from chimera_pipelines.heads.tensor_view import TensorView
 from chimera_pipelines.quantum.embedding import Embedded
-from chimera_pipelines.quantum.engines.protocol import Collapsed, Evolved, Held
+from chimera_pipelines.quantum.engines.noise import Noise
+from chimera_pipelines.quantum.engines.protocol import Choice, Collapsed, Evolved, Held
 from chimera_pipelines.quantum.form import Factor
 from chimera_pipelines.quantum.measurement import Measurement
 from chimera_pipelines.quantum.record import CircuitRecord
@@ -37,6 +38,7 @@ def dump(content: Content) -> bytes:
         body: dict[str, JSONValue] = {
             "method": content.method,
             "precision": content.precision,
+            "noise": None if content.noise is None else content.noise.as_json(),
             "circuits": [_embedded_json(circuit) for circuit in content.circuits],
         }
     else:
@@ -73,7 +75,9 @@ def _load(data: bytes | memoryview) -> Content:
         raise ValueError(f"format {head['format']!r}, not {FORMAT!r}")
     if head["stage"] == "embedded":
         circuits = tuple(_embedded(item) for item in head["circuits"])
-        return EmbeddedRegister(circuits, bool(head["is_list"]), head["method"], head["precision"])
+        method, precision = head["method"], head["precision"]
+        noise = Noise.from_json(head.get("noise"))
+        return EmbeddedRegister(circuits, bool(head["is_list"]), method, precision, noise)
     held = tuple(_held(item, tensors.get(f"state{at}")) for at, item in enumerate(head["circuits"]))
     return PropagatedRegister(held, bool(head["is_list"]), head["cuda_ns"])
 
@@ -101,16 +105,19 @@ def _embedded(item: Any) -> Embedded:
 
 
 def _held_json(item: Held) -> JSONValue:
-    record = item.record.as_json()
+    found: dict[str, JSONValue] = {"record": item.record.as_json()}
+    if item.choice is not None:
+        found["choice"] = item.choice.as_json()
     if isinstance(item, Evolved):
-        return {"record": record, "measured": [[b, q] for b, q in item.measured.items()]}
-    return {"record": record, "measurement": item.measurement.as_json()}
+        return found | {"measured": [[b, q] for b, q in item.measured.items()]}
+    return found | {"measurement": item.measurement.as_json()}
 
 
 def _held(item: Any, tensor: TensorView | None) -> Held:
     record = CircuitRecord.from_json(item["record"])
+    choice = Choice.from_json(item["choice"]) if "choice" in item else None
     if "measurement" in item:
-        return Collapsed(record, Measurement.from_json(item["measurement"]))
+        return Collapsed(record, Measurement.from_json(item["measurement"]), choice)
     if tensor is None:
         raise ValueError("a state vector is missing")
     dtypes: tuple[Any, Any] = _DTYPES[tensor.dtype]
@@ -121,4 +128,4 @@ def _held(item: Any, tensor: TensorView | None) -> Held:
     norm = float(np.vdot(state, state).real)
     if not abs(norm - 1.0) < 1e-3:  # noqa: PLR2004
         raise ValueError(f"a state of norm² {norm}")
-    return Evolved(record, {int(b): int(q) for b, q in item["measured"]}, state)
+    return Evolved(record, {int(b): int(q) for b, q in item["measured"]}, state, choice)

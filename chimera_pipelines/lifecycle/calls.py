@@ -35,6 +35,8 @@ from chimera_pipelines.sandbox.outcomes import (
 _LOG = logging.getLogger("chimera.blocks")
 _LAST_LINES = 10
 _CODED = re.compile(r"\s*(MAML\d{3})[: ]+(.*)", re.DOTALL)
+# What `chimera_pipelines.blocks` refuses. A block may forge one: it fails, and is not tried again.
+_REFUSALS = frozenset({"MAML412", "MAML413", "MAML505", "MAML904", "MAML905"})
 
 
 class OutOfTimeError(KernelError):
@@ -218,7 +220,8 @@ def _where(outcome: Outcome, block: BlockSpec, file: str) -> Where:
 
 def _raised(outcome: Raised, where: Where, phase: str) -> KernelError:
     coded = _CODED.fullmatch(outcome.message)
-    if coded and not outcome.frames:  # a stranger's frame raises no code of ours
+    ours = not outcome.frames  # a stranger's frame raises no code of ours, but for these refusals
+    if coded and (ours or (outcome.kind == "BlocksError" and coded[1] in _REFUSALS)):
         return KernelError(coded[1], coded[2], phase=phase, where=where)
     message = f"{outcome.kind}: {outcome.message}" if outcome.message else outcome.kind
     return KernelError("MAML901", message, phase=phase, where=where)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.errors import CheckpointError, ChimeraError, KernelError, Where
@@ -20,6 +20,10 @@ from chimera_pipelines.lifecycle.records import Invocation
 from chimera_pipelines.lifecycle.run import Run
 from chimera_pipelines.lifecycle.spec import KernelSpec
 from chimera_pipelines.phase import Phase
+from chimera_pipelines.quantum.budget import Budget, Shots
+
+if TYPE_CHECKING:
+    from chimera_pipelines.quantum.record import CircuitRecord
 
 _LOG = logging.getLogger(__name__)
 _ENCODE = "chimera_pipelines.quantum.write:encode_circuits"
@@ -142,7 +146,10 @@ class Circuits:
         from chimera_pipelines.quantum.record import circuits_from_json
 
         with _located(run, kernel):
-            circuits_from_json(dict(payload))
+            circuits, is_list = circuits_from_json(dict(payload))
+            _, _, report = _with_evolution(kernel, invocation, circuits, is_list=is_list)
+        if report:
+            payload["evolution"] = report
         options = kernel.options.get("embedding")
         if options is not None:
             features = invocation.inputs[str(options["features"])]
@@ -164,11 +171,15 @@ class Circuits:
         embedding = payload.get("embedding")
         backend = kernel.options.get("backend", {})
         with _located(run, kernel):
+            circuits, is_list = circuits_from_json(dict(payload))
+            evolved, several, _ = _with_evolution(kernel, invocation, circuits, is_list=is_list)
             embedded = head.embed(
-                *circuits_from_json(dict(payload)),
+                evolved,
+                several,
                 None if embedding is None else Embedding.from_options(embedding, embedding["rows"]),
                 method=backend.get("method", "automatic"),
                 precision=backend.get("precision", "double"),
+                noise=backend.get("noise"),
             )
             try:
                 handle = head.propagate(
@@ -199,7 +210,25 @@ class Circuits:
             "circuit": payload["circuits"][0],
             "register": payload.get("register"),
             "register_bytes": payload.get("register_bytes"),
+            **({"evolution": payload["evolution"]} if "evolution" in payload else {}),
         }
+
+
+def _with_evolution(
+    kernel: KernelSpec,
+    invocation: Invocation,
+    circuits: tuple[CircuitRecord, ...],
+    *,
+    is_list: bool,
+) -> tuple[tuple[CircuitRecord, ...], bool, dict[str, JSONValue]]:
+    """The circuits with the kernel's `evolution` behind them, and its report; empty without."""
+    from chimera_pipelines.quantum.evolution_circuits import Evolution, evolve_circuits
+
+    options = kernel.options.get("evolution")
+    if options is None:
+        return circuits, is_list, {}
+    evolution = Evolution.from_options(options, invocation.inputs)
+    return evolve_circuits(circuits, evolution, is_list=is_list)
 
 
 class _located:  # noqa: N801 - reads as a statement
@@ -215,8 +244,8 @@ class _located:  # noqa: N801 - reads as a statement
             error.where = self.where
 
 
-def published(payload: Mapping[str, Any], shots: int | None, language: str) -> dict[str, Any]:
-    """What a kernel without `post` publishes (MAML.md §4).
+def published(payload: Mapping[str, Any], shots: Shots, language: str) -> dict[str, Any]:
+    """What a kernel without `post` publishes (MAML.md §4); a budget adds `error`.
 
     Raises:
         KernelError: MAML904, nothing was measured.
@@ -224,9 +253,24 @@ def published(payload: Mapping[str, Any], shots: int | None, language: str) -> d
     results, is_list = payload["measurements"]["results"], payload["measurements"]["list"]
     name, values = result_kind(payload)
     output = {name: values if is_list else values[0], "shots": shots}
+    if isinstance(shots, Budget):
+        output |= spent(payload)
+    if "evolution" in payload:
+        output["evolution"] = payload["evolution"]
     if language == "qasm":
         output["registers"] = list(results[0]["registers"])
     return output
+
+
+def spent(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """`shots` that a budget took, and standard `error`s of expectation values, where known."""
+    results, is_list = payload["measurements"]["results"], payload["measurements"]["list"]
+    found = {}
+    for name in ("shots", "error"):
+        values = [result[name] for result in results if result.get(name) is not None]
+        if values:
+            found[name] = values if is_list else values[0]
+    return found
 
 
 def result_kind(payload: Mapping[str, Any]) -> tuple[str, list[Any]]:

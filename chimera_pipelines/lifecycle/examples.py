@@ -18,9 +18,14 @@ MANIFEST = Path(__file__).with_name("examples.json")
 DOCUMENTS = Path(__file__).parents[2] / "data" / "documents"
 NAMES = (
     "bell.maml.md",
+    "ghz_127.maml.md",
     "h2_vqe.maml.md",
+    "ising_quench.maml.md",
+    "qaoa_100.maml.md",
     "qaoa_maxcut.maml.md",
+    "quantum_anomaly.maml.md",
     "quantum_kernel_classifier.maml.md",
+    "surface_code_memory.maml.md",
 )
 
 

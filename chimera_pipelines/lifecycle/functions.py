@@ -11,6 +11,7 @@ from chimera_pipelines.lifecycle.records import Invocation
 from chimera_pipelines.lifecycle.run import Run
 from chimera_pipelines.lifecycle.spec import KernelSpec
 from chimera_pipelines.phase import Phase
+from chimera_pipelines.quantum.budget import Budget
 
 
 class LanguagePhases(Protocol):
@@ -41,8 +42,15 @@ class LanguagePhases(Protocol):
 
 
 def available(run: Run, kernel: KernelSpec, invocation: Invocation) -> dict[str, JSONValue]:
-    """What a function of the kernel may ask for: inputs, seed, shots, partition, iteration."""
-    names: dict[str, JSONValue] = {"seed": invocation.seed, "shots": kernel.shots}
+    """What a function of the kernel may ask for: inputs, seed, shots, partition, iteration.
+
+    `shots` is the most that a budget allows; what it took is known to `post` alone.
+    """
+    shots = kernel.shots
+    names: dict[str, JSONValue] = {
+        "seed": invocation.seed,
+        "shots": shots.most if isinstance(shots, Budget) else shots,
+    }
     if run.document.partitioned:
         names["partition"] = invocation.partition
     if kernel.feedback is not None:

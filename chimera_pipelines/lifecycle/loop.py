@@ -26,6 +26,7 @@ from chimera_pipelines.lifecycle.records import Invocation
 from chimera_pipelines.lifecycle.run import Run
 from chimera_pipelines.lifecycle.spec import KernelSpec
 from chimera_pipelines.phase import Phase
+from chimera_pipelines.quantum.budget import Budget
 
 DEFAULT_MAX_ITERATIONS = 100
 
@@ -171,7 +172,13 @@ def _post(
         return circuits.published(payload, kernel.shots, block.language)
     name, values = circuits.result_kind(payload)
     result = values if payload["measurements"]["list"] else values[0]
-    names = {**available(run, kernel, invocation), name: result}
+    spent = circuits.spent(payload)
+    known = {"error": spent["error"]} if "error" in spent else {}
+    if "evolution" in payload:
+        known["evolution"] = payload["evolution"]
+    names = {**known, **available(run, kernel, invocation), name: result}
+    if isinstance(kernel.shots, Budget):
+        names["shots"] = spent["shots"]
     chosen = calls.arguments(block, "post", names, file=file)
     arguments, attachments = calls.pack(chosen, run.services.store)
     assert isinstance(arguments, dict)  # noqa: S101 - pack keeps the outer object

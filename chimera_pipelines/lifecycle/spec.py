@@ -13,12 +13,13 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal, TypeAlias
 
 from chimera_pipelines.digest import JSONValue
+from chimera_pipelines.quantum.budget import Shots, shots_from_json
 
 HeadKind: TypeAlias = Literal["quantum", "ai"]
 Schema: TypeAlias = "dict[str, Any] | bool"
 
 # MAML.md §8: of a kernel's options these, as far as they stand in the document, enter `in`.
-HASHED_OPTIONS = ("shots", "backend", "embedding", "feedback")
+HASHED_OPTIONS = ("shots", "backend", "embedding", "evolution", "feedback")
 
 DEFAULT_SHOTS = 1024
 DEFAULT_TIMEOUT_S = 60
@@ -89,10 +90,9 @@ class KernelSpec:
     bytes: int
 
     @property
-    def shots(self) -> int | None:
-        """Shots a circuit; None when exact."""
-        shots = self.options.get("shots", DEFAULT_SHOTS)
-        return None if shots == "exact" else int(shots)
+    def shots(self) -> Shots:
+        """Shots a circuit, or a budget of them; None when exact."""
+        return shots_from_json(self.options.get("shots", DEFAULT_SHOTS))
 
     @property
     def timeout_s(self) -> float:
@@ -113,6 +113,16 @@ class KernelSpec:
     def work(self) -> str:
         """Kind of work: equal for kernels of the same code, whose durations compare."""
         return f"{self.block.language}:{self.block.digest.removeprefix('sha256:')[:12]}"
+
+    @property
+    def qubits(self) -> int | None:
+        """Width of its circuits, as far as `bytes` tells it."""
+        backend = self.options.get("backend", {})
+        amplitude = 3 if backend.get("precision") == "single" else 4
+        levels = self.bytes.bit_length() - 1 - amplitude
+        if self.bytes == 0:
+            return None
+        return levels // 2 if backend.get("method") == "density_matrix" else levels
 
     def encryption(self, document: str) -> str:
         """Effective encryption of its artefacts; `document` is the front matter's."""

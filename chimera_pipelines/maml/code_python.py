@@ -26,6 +26,13 @@ from chimera_pipelines.maml.source_places import SourcePlaces
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _AT_THE_TOP = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, *_DEFINITIONS)
+_LEARNING = ("anomaly", "energy", "kernel_matrix", "qaoa", "syndrome_classifier", "vqe")
+_DECODING = ("logical_threshold", "surface_code_memory")
+_BEHIND_BLOCKS = {
+    "torch": frozenset(_LEARNING),
+    "stim": frozenset(_DECODING),
+    "pymatching": frozenset(_DECODING),
+}
 _CALLED_IN_QISKIT = ("circuit", "observable", "post")
 
 
@@ -42,6 +49,7 @@ def inspect_python(
     found += problems
     nodes = nodes_of(tree)
     imports, rule_problems = lint_tree(nodes, block.source, places, extra_imports)
+    imports |= _through_blocks(imports, nodes)
     functions = {
         node.name: FunctionFacts(
             node.name, tuple(_parameters(node.args, places)), _returned_keys(node)
@@ -51,6 +59,17 @@ def inspect_python(
     }
     qubits = _width(tree, nodes) if block.language == "qiskit" else None
     return CodeFacts(entry, functions, imports, qubits), found + rule_problems
+
+
+def _through_blocks(imports: frozenset[str], nodes: Iterable[ast.AST]) -> frozenset[str]:
+    """Libraries that a block uses by calling functions of `chimera_pipelines.blocks`.
+
+    They decide on which head it runs, and what its sandbox imports before it is closed.
+    """
+    if "chimera_pipelines" not in imports:
+        return frozenset()
+    used = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    return frozenset(library for library, names in _BEHIND_BLOCKS.items() if used & names)
 
 
 def _parse(block: Block) -> ast.Module | Diagnostic:

@@ -64,13 +64,17 @@ def _literal_problem(
 def _row_problem(
     name: str, row: JSONValue, embedding: Mapping[str, JSONValue], width: int | None
 ) -> str | None:
-    if not isinstance(row, list) or not row or not all(_is_number(x) for x in row):
+    method = embedding.get("method")
+    allowed = _is_amplitude if method == "amplitude" else _is_number
+    if not isinstance(row, list) or not row or not all(allowed(x) for x in row):
         return f"'{name}' is no list of numbers, nor a list of such lists"
-    numbers = [float(x) for x in row if isinstance(x, int | float)]
-    if embedding.get("method") == "amplitude":
-        if not any(numbers):
+    numbers = [x.values() if isinstance(x, dict) else [x] for x in row]
+    if method == "amplitude":
+        if not any(part for parts in numbers for part in parts):
             return f"'{name}' is a zero vector, which has no direction"
         return _amplitude_problem(name, len(numbers), embedding, width)
+    if method == "basis" and any(x not in (0, 1) for x in row):
+        return f"'{name}' holds other numbers than 0 and 1"
     if width is not None and len(numbers) > width:
         return f"'{name}' has {len(numbers)} numbers for {width} qubits"
     return None
@@ -86,6 +90,13 @@ def _amplitude_problem(
     if room is not None and count < room and embedding.get("pad", "error") != "zero":
         return f"'{name}' has {count} amplitudes of {room}; add 'pad: zero'"
     return None
+
+
+def _is_amplitude(value: JSONValue) -> bool:
+    """A number, or {re: …, im: …}."""
+    if isinstance(value, dict):
+        return set(value) == {"re", "im"} and all(map(_is_number, value.values()))
+    return _is_number(value)
 
 
 def _is_number(value: JSONValue) -> bool:

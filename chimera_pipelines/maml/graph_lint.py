@@ -14,6 +14,7 @@ from chimera_pipelines.maml import contract_lint, graph, parameter_lint
 from chimera_pipelines.maml.diagnostics import Diagnostic, Severity
 from chimera_pipelines.maml.document import Block, Document, Kernel
 from chimera_pipelines.maml.embedding_lint import lint_embedding
+from chimera_pipelines.maml.evolution_lint import lint_evolution
 from chimera_pipelines.maml.graph_view import View
 
 # One H200 (MAML.md §3): what `chimera check` measures a state against.
@@ -42,6 +43,7 @@ def lint_graph(draft: Document) -> list[Diagnostic]:
         if block is not None:
             found += _heads(view, kernel, block)
             found += lint_embedding(view, kernel, block)
+            found += lint_evolution(view, kernel, block)
             found += _memory(kernel, block)
     return [*found, *parameter_lint.lint(view), *contract_lint.lint(view)]
 

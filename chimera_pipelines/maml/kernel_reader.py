@@ -16,7 +16,7 @@ from chimera_pipelines.maml.nearest import did_you_mean
 CALLED_IN_QISKIT = ("circuit", "observable", "post")
 _OPTIONS = frozenset(
     {"head", "embedding", "shots", "seed", "backend", "feedback", "encryption", "critical"}
-    | {"timeout", "retries"}
+    | {"evolution", "timeout", "retries"}
 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from chimera_pipelines.maml import evolution_lint
 from chimera_pipelines.maml.code_records import Binding, CodeFacts, Parameter
 from chimera_pipelines.maml.diagnostics import Diagnostic, Severity
 from chimera_pipelines.maml.document import Block, Kernel
@@ -66,6 +67,14 @@ def _result_name(kernel: Kernel, facts: CodeFacts) -> str:
     return "probabilities" if kernel.options.get("shots") == "exact" else "counts"
 
 
+def _results(kernel: Kernel, facts: CodeFacts) -> set[str]:
+    """What `post` may ask for: the result, its standard error, the evolution's report."""
+    name = _result_name(kernel, facts)
+    evolution = {"evolution"} & set(kernel.options)
+    sampled = name == "expectation" and kernel.options.get("shots") != "exact"
+    return evolution | ({name, "error"} if sampled else {name})
+
+
 def _not_supplied(
     view: View, kernel: Kernel, block: Block, facts: CodeFacts
 ) -> Iterator[Diagnostic]:
@@ -81,7 +90,7 @@ def _not_supplied(
     for parameter in called_parameters(facts, block.language):
         post = facts.functions.get("post")
         in_post = block.language == "qiskit" and post is not None and parameter in post.parameters
-        extra = {_result_name(kernel, facts)} if in_post else set()
+        extra = _results(kernel, facts) if in_post else set()
         yield from _missing(kernel, (parameter,), names | extra)
 
 
@@ -138,13 +147,14 @@ def _used(view: View, kernel: Kernel, block: Block, facts: CodeFacts) -> set[str
     """Names that some part of the kernel takes; None when that is not known."""
     if block.language == "ocaml" or facts.entry is None:
         return None
-    if not (view.is_read(kernel, "embedding") and view.is_read(kernel, "feedback")):
+    if not all(view.is_read(kernel, name) for name in ("embedding", "evolution", "feedback")):
         return None
     asked = list(called_parameters(facts, block.language))
     used: set[str] = set()
     embedding, feedback = kernel.options.get("embedding"), kernel.options.get("feedback")
     if isinstance(embedding, dict):
         used.add(str(embedding["features"]))
+    used |= evolution_lint.named(kernel)
     if isinstance(feedback, dict):
         carry = feedback["carry"]
         used |= {str(name) for name in carry} if isinstance(carry, list) else set()

@@ -1,7 +1,9 @@
 """Classical features → state preparation in front of a circuit (MAML.md §3, phase 2).
 
-Angle embedding puts one rotation a number in front, amplitude embedding sets the state that the
-circuit starts from. Neither changes the circuit's structure from row to row.
+Angle embedding puts one rotation a number in front, basis embedding flips qubits, IQP embedding
+repeats Hadamards and phases of single numbers and of products of two, amplitude embedding sets the
+state that the circuit starts from. But for basis embedding none changes the circuit's structure
+from row to row. `embedding_states` makes the same states in torch, all rows at once.
 """
 
 from __future__ import annotations
@@ -13,12 +15,19 @@ from dataclasses import dataclass, replace
 from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.errors import KernelError
 from chimera_pipelines.phase import Phase
+from chimera_pipelines.quantum.adjoint import adjoint
 from chimera_pipelines.quantum.form import Factor
-from chimera_pipelines.quantum.operations import Operation
+from chimera_pipelines.quantum.gates import STATE_PREPARATION
+from chimera_pipelines.quantum.operations import Operation, Register
 from chimera_pipelines.quantum.record import CircuitRecord
 
+METHODS = ("angle", "amplitude", "basis", "iqp")
 AXES = ("rx", "ry", "rz")
 MAX_AMPLITUDE_QUBITS = 30
+MAX_REPEATS = 16
+DEFAULT_REPEATS = 2
+
+Row = tuple[complex, ...]  # of floats but for amplitudes
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +35,24 @@ class Embedding:
     """Rows of features and how they enter a circuit.
 
     Attributes:
-        method: "angle" or "amplitude".
-        rows: one tuple of finite numbers for each circuit to run.
+        method: one of METHODS.
+        rows: one tuple of finite numbers for each circuit to run; complex for amplitudes alone.
         is_list: whether the features were a list of lists, so that results are a list.
         qubits: the embedding acts on qubits 0 … qubits−1; None: the circuit's width.
         axis: rotation of angle embedding.
-        scale: factor of each angle.
+        scale: factor of each angle, of angle and IQP embedding.
         pad: "zero" lets amplitude embedding fill missing values with 0.
+        repeats: how often IQP embedding repeats Hadamards and phases.
     """
 
     method: str
-    rows: tuple[tuple[float, ...], ...]
+    rows: tuple[Row, ...]
     is_list: bool = False
     qubits: int | None = None
     axis: str = "ry"
     scale: float = 1.0
     pad: str = "error"
+    repeats: int = DEFAULT_REPEATS
 
     @classmethod
     def from_options(cls, options: Mapping[str, JSONValue], features: JSONValue) -> Embedding:
@@ -49,26 +60,33 @@ class Embedding:
 
         Raises:
             KernelError: MAML412 for features that are no list of finite numbers or list of such
-                lists, that are empty, or for options that do not exist.
+                lists, that are empty, for numbers that the method does not take, or for options
+                that do not exist.
         """
         method, axis = options.get("method"), options.get("axis", "ry")
         qubits, scale = options.get("qubits"), options.get("scale", 1.0)
-        if method not in {"angle", "amplitude"} or axis not in AXES:
-            raise _bad(f"embedding method {method!r} around {axis!r}")
-        if qubits is not None and (not isinstance(qubits, int) or qubits < 1):
-            raise _bad(f"embedding on {qubits!r} qubits")
+        repeats = options.get("repeats", DEFAULT_REPEATS)
+        if method not in METHODS or axis not in AXES:
+            raise embed_error(f"embedding method {method!r} around {axis!r}")
+        if qubits is not None and (not _whole(qubits) or int(str(qubits)) < 1):
+            raise embed_error(f"embedding on {qubits!r} qubits")
+        if not _whole(repeats) or not 1 <= int(str(repeats)) <= MAX_REPEATS:
+            raise embed_error(
+                f"embedding with {repeats!r} repeats; from 1 to {MAX_REPEATS} are allowed"
+            )
         if not isinstance(features, list) or not features:
-            raise _bad("the features are not a list of numbers, or are empty")
+            raise embed_error("the features are not a list of numbers, or are empty")
         several = all(isinstance(row, list) for row in features)
         rows = features if several else [features]
         return cls(
             method=str(method),
-            rows=tuple(_row(row) for row in rows),
+            rows=tuple(_row(row, str(method)) for row in rows),
             is_list=several,
-            qubits=qubits,
+            qubits=None if qubits is None else int(str(qubits)),
             axis=str(axis),
             scale=_finite(scale),
             pad=str(options.get("pad", "error")),
+            repeats=int(str(repeats)),
         )
 
 
@@ -99,7 +117,7 @@ def embed(
     elif len(rows) in {1, len(circuits)}:
         pairs = [(circuit, rows[i % len(rows)]) for i, circuit in enumerate(circuits)]
     else:
-        raise _bad(
+        raise embed_error(
             f"{len(rows)} rows of features for {len(circuits)} circuits",
             hint="give one row, or as many rows as circuits",
         )
@@ -107,55 +125,134 @@ def embed(
     return made, is_list or embedding.is_list
 
 
-def _prepare(circuit: CircuitRecord, row: Sequence[float], embedding: Embedding) -> Embedded:
+def overlap_circuit(embedding: Embedding, left: Row, right: Row, num_qubits: int) -> CircuitRecord:
+    """A circuit whose amplitude at |0…0⟩ is ⟨left|right⟩: `right` embedded, `left` undone.
+
+    Raises:
+        KernelError: MAML412 for rows that do not fit.
+    """
+    blank = CircuitRecord(
+        num_qubits, (Register("q", tuple(range(num_qubits))),), 0, (), operations=()
+    )
+    forward, backward = (_steps(blank, row, embedding) for row in (right, left))
+    return replace(blank, operations=(*forward, *adjoint(backward)))
+
+
+def _steps(circuit: CircuitRecord, row: Row, embedding: Embedding) -> tuple[Operation, ...]:
+    """The embedding of one row as operations alone."""
+    made = _prepare(circuit, row, embedding)
+    prepared = (
+        Operation(STATE_PREPARATION, factor.qubits, entries=factor.amplitudes)
+        for factor in made.factors
+    )
+    return (*prepared, *made.record.operations)
+
+
+def _prepare(circuit: CircuitRecord, row: Row, embedding: Embedding) -> Embedded:
     qubits = embedding.qubits if embedding.qubits is not None else circuit.num_qubits
     if qubits > circuit.num_qubits:
-        raise _bad(f"embedding on {qubits} qubits; the circuit has {circuit.num_qubits}")
+        raise embed_error(f"embedding on {qubits} qubits; the circuit has {circuit.num_qubits}")
     if embedding.method == "amplitude":
-        return Embedded(circuit, (_amplitudes(row, qubits, embedding.pad),))
+        values = amplitudes(row, qubits, embedding.pad)
+        used = (len(values) - 1).bit_length()
+        return Embedded(circuit, (Factor(tuple(range(used)), values),))
     if len(row) > qubits:
-        raise _bad(f"{len(row)} angles for {qubits} qubits", hint="at most one number a qubit")
-    turns = tuple(
-        Operation(embedding.axis, (qubit,), params=(_finite(embedding.scale * x),))
-        for qubit, x in enumerate(row)
-    )
-    return Embedded(replace(circuit, operations=turns + circuit.operations))
+        what = "bits" if embedding.method == "basis" else "angles"
+        raise embed_error(
+            f"{len(row)} {what} for {qubits} qubits", hint="at most one number a qubit"
+        )
+    numbers = [x.real for x in row]
+    if embedding.method == "basis":
+        front = tuple(Operation("x", (q,)) for q, x in enumerate(numbers) if x)
+    elif embedding.method == "iqp":
+        front = _iqp([_finite(embedding.scale * x) for x in numbers], embedding.repeats)
+    else:
+        front = tuple(
+            Operation(embedding.axis, (qubit,), params=(_finite(embedding.scale * x),))
+            for qubit, x in enumerate(numbers)
+        )
+    return Embedded(replace(circuit, operations=front + circuit.operations))
 
 
-def _amplitudes(row: Sequence[float], qubits: int, pad: str) -> Factor:
+def _iqp(angles: Sequence[float], repeats: int) -> tuple[Operation, ...]:
+    """Repeated: H on all, then exp(-i/2 (Σ a_q Z_q + Σ_{p<q} a_p a_q Z_p Z_q)).
+
+    Source: Havlíček et al., Supervised learning with quantum-enhanced feature spaces, Nature 567,
+    209 (2019), with the coefficients of instantaneous quantum polynomial circuits.
+    """
+    once = [Operation("h", (q,)) for q in range(len(angles))]
+    once += [Operation("rz", (q,), params=(a,)) for q, a in enumerate(angles)]
+    once += [
+        Operation("rzz", (p, q), params=(_finite(angles[p] * angles[q]),))
+        for q in range(len(angles))
+        for p in range(q)
+    ]
+    return tuple(once * repeats)
+
+
+def amplitudes(row: Row, qubits: int, pad: str) -> tuple[complex, ...]:
+    """The normalised amplitudes of the fewest qubits that hold them, at least one.
+
+    Raises:
+        KernelError: MAML412 for more than 2^qubits, for fewer unless pad is "zero", for a zero
+            vector.
+    """
     if qubits > MAX_AMPLITUDE_QUBITS:
-        raise _bad(f"amplitude embedding on {qubits} qubits", hint="set qubits to those it needs")
+        raise embed_error(
+            f"amplitude embedding on {qubits} qubits", hint="set qubits to those it needs"
+        )
     size = 1 << qubits
     if len(row) > size:
-        raise _bad(f"{len(row)} amplitudes for {qubits} qubits, which hold {size}")
+        raise embed_error(f"{len(row)} amplitudes for {qubits} qubits, which hold {size}")
     if len(row) < size and pad != "zero":
-        raise _bad(
+        raise embed_error(
             f"{len(row)} amplitudes for {qubits} qubits, which hold {size}",
             hint="set pad: zero to fill up with zeros",
         )
-    largest = max(map(abs, row))
+    largest = max(max(abs(x.real), abs(x.imag)) for x in row)
     if largest == 0.0:
-        raise _bad("a vector of zeros has no direction to embed")
-    scaled = [x / largest for x in row]  # so that squares neither overflow nor vanish
-    norm = math.sqrt(math.fsum(x * x for x in scaled))
+        raise embed_error("a vector of zeros has no direction to embed")
+    scaled = [_divided(x, largest) for x in row]  # so that squares neither overflow nor vanish
+    norm = math.sqrt(math.fsum(part * part for x in scaled for part in (x.real, x.imag)))
     used = max(1, (len(row) - 1).bit_length())
-    values = [complex(x / norm) for x in scaled] + [0j] * ((1 << used) - len(row))
-    return Factor(tuple(range(used)), tuple(values))
+    return (*(x / norm for x in scaled), *[0j] * ((1 << used) - len(row)))
 
 
-def _row(row: object) -> tuple[float, ...]:
+def _divided(value: complex, by: float) -> complex:
+    return complex(value.real / by, value.imag / by)
+
+
+def _row(row: object, method: str) -> Row:
     if not isinstance(row, list) or not row:
-        raise _bad("a row of features is empty or nested too deep")
-    return tuple(_finite(x) for x in row)
+        raise embed_error("a row of features is empty or nested too deep")
+    if method == "amplitude":
+        return tuple(_amplitude(x) for x in row)
+    numbers = tuple(_finite(x) for x in row)
+    if method == "basis" and not set(numbers) <= {0.0, 1.0}:
+        wrong = next(x for x in numbers if x not in (0.0, 1.0))
+        raise embed_error(f"feature {wrong!r} is no bit", hint="basis embedding takes 0 and 1")
+    return numbers
+
+
+def _amplitude(value: object) -> complex:
+    """A number, or {re: …, im: …}."""
+    if isinstance(value, dict) and set(value) == {"re", "im"}:
+        return complex(_finite(value["re"]), _finite(value["im"]))
+    return _finite(value)
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _finite(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _bad(f"feature {value!r:.80} is not a number")
+        raise embed_error(f"feature {value!r:.80} is not a number")
     if not math.isfinite(value):
-        raise _bad(f"feature {value!r} is not finite")
+        raise embed_error(f"feature {value!r} is not finite")
     return float(value)
 
 
-def _bad(message: str, *, hint: str | None = None) -> KernelError:
+def embed_error(message: str, *, hint: str | None = None) -> KernelError:
+    """MAML412 of phase 2."""
     return KernelError("MAML412", message, phase=Phase.EMBED, hint=hint)

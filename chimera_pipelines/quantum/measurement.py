@@ -27,15 +27,22 @@ class Measurement:
 
     Attributes:
         registers: names of the classical registers in the order of a key.
+        error: standard error of an expectation value from shots.
+        shots: spent by an expectation value from shots, or by a budget.
     """
 
     counts: dict[str, int] | None = None
     probabilities: dict[str, float] | None = None
     expectation: float | None = None
     registers: tuple[str, ...] = ()
+    error: float | None = None
+    shots: int | None = None
 
     def as_json(self) -> dict[str, JSONValue]:
-        """`{"counts" | "probabilities" | "expectation": …, "registers": […]}`."""
+        """`{"counts" | "probabilities" | "expectation": …, "registers": […]}`.
+
+        `error` and `shots` stand there where they are known.
+        """
         out: dict[str, JSONValue] = {"registers": list(self.registers)}
         if self.counts is not None:
             out["counts"] = dict(self.counts)
@@ -43,6 +50,10 @@ class Measurement:
             out["probabilities"] = dict(self.probabilities)
         if self.expectation is not None:
             out["expectation"] = self.expectation
+        if self.error is not None:
+            out["error"] = self.error
+        if self.shots is not None:
+            out["shots"] = self.shots
         return out
 
     to_json = as_json
@@ -56,6 +67,7 @@ class Measurement:
         """
         registers, counts = value.get("registers", []), value.get("counts")
         chances, expectation = value.get("probabilities"), value.get("expectation")
+        error, shots = value.get("error"), value.get("shots")
         if (
             not isinstance(registers, list)
             or not isinstance(counts, dict | None)
@@ -69,6 +81,8 @@ class Measurement:
             None if chances is None else {k: _real(p) for k, p in chances.items()},
             None if expectation is None else float(expectation),
             tuple(str(name) for name in registers),
+            None if error is None else _real(error),
+            None if shots is None else _whole(shots),
         )
 
 
@@ -92,11 +106,11 @@ def keys(record: CircuitRecord) -> Callable[[int], str]:
 
 def _whole(value: JSONValue) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise KernelError("MAML904", f"count {value!r:.40} is no integer", phase=Phase.MEASURE)
+        raise KernelError("MAML904", f"{value!r:.40} is no integer", phase=Phase.MEASURE)
     return value
 
 
 def _real(value: JSONValue) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise KernelError("MAML904", f"probability {value!r:.40}", phase=Phase.MEASURE)
+        raise KernelError("MAML904", f"{value!r:.40} is no number", phase=Phase.MEASURE)
     return float(value)

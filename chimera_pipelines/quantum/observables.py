@@ -1,8 +1,9 @@
 """Observables: weighted sums of Pauli strings, their grouping by basis, and their estimates.
 
 A string has one letter a qubit, qubit 0 rightmost, as in Qiskit. Terms that agree on every qubit
-where neither is the identity share one measured basis (qubit-wise commuting, greedily in the order
-written), so shots are spent once for each of them.
+where neither is the identity share one measured basis (qubit-wise commuting), so shots are spent
+once for each of them. Terms join bases greedily in the order written; where a colouring of the
+terms by falling number of conflicts needs fewer bases, it is taken instead (`grouping`).
 """
 
 from __future__ import annotations
@@ -10,12 +11,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
 
 from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.errors import KernelError
 from chimera_pipelines.phase import Phase
+from chimera_pipelines.quantum.grouping import groups
 
 MAX_TERMS = 100_000
+FEW = 64  # outcomes that plain integers add faster than an array
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,8 @@ class Observable:
                 raise _bad(f"{string!r:.80} is not a Pauli string of the letters IXYZ")
             if len(string) != num_qubits:
                 raise _bad(f"Pauli string {string!r:.80} for a circuit of {num_qubits} qubits")
+            if isinstance(coefficient, complex):
+                raise _bad(f"{coefficient} times {string!r:.80} is not Hermitian")
             if isinstance(coefficient, bool) or not isinstance(coefficient, int | float):
                 raise _bad(f"coefficient of {string!r:.80} is not a real number")
             if not math.isfinite(coefficient):
@@ -80,29 +89,24 @@ class Observable:
 
     def bases(self) -> tuple[Basis, ...]:
         """The terms but the identity, grouped by measured basis, in order of first appearance."""
-        letters: list[dict[int, str]] = []
-        members: list[list[tuple[float, int]]] = []
-        for string, coefficient in self.strings:
-            wanted = {q: p for q, p in enumerate(reversed(string)) if p != "I"}
-            if not wanted:
-                continue
-            mask = sum(1 << qubit for qubit in wanted)
-            for known, terms in zip(letters, members, strict=True):
-                if all(known.get(q, p) == p for q, p in wanted.items()):
-                    known.update(wanted)
-                    terms.append((coefficient, mask))
-                    break
-            else:
-                letters.append(wanted)
-                members.append([(coefficient, mask)])
-        return tuple(
-            Basis(
-                tuple(sorted(q for q, p in known.items() if p == "X")),
-                tuple(sorted(q for q, p in known.items() if p == "Y")),
-                tuple(terms),
-            )
-            for known, terms in zip(letters, members, strict=True)
-        )
+        return _bases(self.strings)
+
+
+@lru_cache(maxsize=64)
+def _bases(strings: tuple[tuple[str, float], ...]) -> tuple[Basis, ...]:
+    measured = [(string, c) for string, c in strings if string.strip("I")]
+    return tuple(
+        _basis([measured[at] for at in group]) for group in groups([s for s, _ in measured])
+    )
+
+
+def _basis(members: Sequence[tuple[str, float]]) -> Basis:
+    letters = {q: p for string, _ in members for q, p in enumerate(reversed(string)) if p != "I"}
+    return Basis(
+        tuple(sorted(q for q, p in letters.items() if p == "X")),
+        tuple(sorted(q for q, p in letters.items() if p == "Y")),
+        tuple((c, sum(1 << q for q, p in enumerate(reversed(s)) if p != "I")) for s, c in members),
+    )
 
 
 def estimate(terms: Sequence[tuple[float, int]], outcomes: Mapping[int, int]) -> float:
@@ -111,9 +115,36 @@ def estimate(terms: Sequence[tuple[float, int]], outcomes: Mapping[int, int]) ->
     return math.fsum(c * _signed(outcomes, mask) / shots for c, mask in terms)
 
 
+def spread(terms: Sequence[tuple[float, int]], outcomes: Mapping[int, int]) -> float:
+    """Sample variance of one shot's value, covariances of the terms included; 0 of one shot."""
+    shots = sum(outcomes.values())
+    if shots < 2:  # noqa: PLR2004
+        return 0.0
+    values = np.zeros(len(outcomes))
+    for coefficient, mask in terms:
+        values += coefficient * _signs(outcomes, mask)
+    times = np.fromiter(outcomes.values(), dtype=np.float64, count=len(outcomes))
+    mean = float(values @ times) / shots
+    return float((values - mean) ** 2 @ times) / (shots - 1)
+
+
 def _signed(outcomes: Mapping[int, int], mask: int) -> int:
     """Outcomes of even parity on the mask less those of odd parity."""
-    return sum(-n if (index & mask).bit_count() & 1 else n for index, n in outcomes.items())
+    if len(outcomes) < FEW:
+        return sum(-n if (index & mask).bit_count() & 1 else n for index, n in outcomes.items())
+    times = np.fromiter(outcomes.values(), dtype=np.int64, count=len(outcomes))
+    return int(_signs(outcomes, mask) @ times)
+
+
+def _signs(outcomes: Mapping[int, int], mask: int) -> NDArray[np.int64]:
+    """1 for outcomes of even parity on the mask, else -1; any width."""
+    if max(mask, *outcomes) < 1 << 63:
+        index = np.fromiter(outcomes, dtype=np.int64, count=len(outcomes))
+        odd = np.bitwise_count(index & mask).astype(np.int64) & 1
+    else:
+        odd = np.array([(index & mask).bit_count() & 1 for index in outcomes], dtype=np.int64)
+    signs: NDArray[np.int64] = 1 - 2 * odd
+    return signs
 
 
 def _term(string: str, coefficient: float) -> Term:

@@ -1,19 +1,20 @@
-"""Measuring a state vector that stays where it is: sampling, probabilities, expectation values.
+"""Measuring a state vector that stays where it is: sampling, probabilities, exact expectations.
 
-Strategy: nothing of the state's size is allocated beside it. Sampling takes sorted uniform numbers
-from a seeded numpy generator through a two-level cumulative sum: probabilities of blocks of 2^12
-amplitudes, then the amplitudes of the blocks that were hit (evidence/performance.md §9; rejection
-never ends on a GHZ state). Expectation values walk the vector in chunks. Accumulation is in double
-precision, also for single-precision states.
+Strategy: uniform numbers come from a seeded numpy generator on the host, and weights are whole
+numbers, so that a seed gives the same counts for numpy states, torch tensors and a GPU
+(`samplers.amplitudes`). Two-level and full cumulative sums place the same numbers on the same
+outcomes; rejection draws others, and is taken only where the caller knows the maximum. Expectation
+values walk the vector in chunks. Accumulation is in double precision, also for single-precision
+states.
 
 Arrays: `state` is complex64 or complex128 of shape (2^n,), C-contiguous; bit q of an index is
-qubit q.
+qubit q. Where `AnyState` stands, it may be a torch tensor on any device.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,15 +22,29 @@ from numpy.typing import NDArray
 from chimera_pipelines.errors import KernelError
 from chimera_pipelines.phase import Phase
 from chimera_pipelines.quantum.measurement import NEGLIGIBLE
-from chimera_pipelines.quantum.observables import Basis, Observable, Term, estimate
+from chimera_pipelines.quantum.observables import Observable, Term
+from chimera_pipelines.quantum.samplers import inverse
+from chimera_pipelines.quantum.samplers.amplitudes import (
+    UNIT,
+    AnyState,
+    HostState,
+    Whole,
+    amplitudes_of,
+    check_norm,
+    cumulative_of,
+    on_host,
+    tolerance,
+)
+from chimera_pipelines.quantum.samplers.choice import Method, choose
+from chimera_pipelines.quantum.samplers.rejection import rejection
 
-State = NDArray[np.complexfloating]
+State = HostState
 
-BLOCK = 1 << 12
 CHUNK = 1 << 20
 SIGN_CHUNK = 1 << 12  # temporaries of 64 KiB stay below the size that malloc maps anew each time
 SIGN_ROWS = 64
 MAX_OUTCOMES = 1 << 20
+MAX_WORD = 62  # bits of an index that a signed word holds
 
 
 def generator(seed: int, *path: int) -> np.random.Generator:
@@ -43,50 +58,81 @@ def weights(part: State) -> NDArray[np.float64]:
     return real * real + imag * imag
 
 
-def sample(state: State, shots: int, rng: np.random.Generator) -> dict[int, int]:
-    """`shots` draws from |state|²: basis index → count, by ascending index."""
-    blocks = state.reshape(-1, min(BLOCK, state.size))
-    sums = np.concatenate([weights(rows).sum(axis=1) for rows in _rows(blocks)])
-    edges = np.cumsum(sums)
-    draws = np.sort(rng.random(shots)) * edges[-1]
-    home = _place(edges, draws)
-    # Rounding may leave a draw below its block; clamped, it still never finds a zero amplitude.
-    inside = np.maximum(draws - (edges[home] - sums[home]), 0.0)
-    outcomes: dict[int, int] = {}
-    hit, starts = np.unique(home, return_index=True)
-    for block, start, end in zip(hit, starts, [*starts[1:], shots], strict=True):
-        found = _place(np.cumsum(weights(blocks[block])), inside[start:end])
-        index, times = np.unique(found, return_counts=True)
-        base = int(block) * blocks.shape[1]
-        outcomes |= {base + int(i): int(n) for i, n in zip(index, times, strict=True)}
-    return outcomes
+def sample(
+    state: AnyState, shots: int, rng: np.random.Generator, *, maximum: float | None = None
+) -> dict[int, int]:
+    """`shots` draws from |state|²: basis index → count, by ascending index.
+
+    Args:
+        state: on the host or a device; equal amplitudes and seeds give equal counts.
+        shots: draws, at least 1.
+        rng: on the host, as `generator` gives.
+        maximum: of |amplitude|² where it is known; it lets rejection be chosen.
+
+    Raises:
+        KernelError: CHIM778 for a state that is not normalised.
+    """
+    method = choose(int(np.prod(state.shape)), shots, maximum)
+    if method is Method.CDF:
+        return counted(inverse.cumulated(cumulative_of(state), shots, rng))
+    if method is Method.TWO_LEVEL or maximum is None:
+        return counted(inverse.two_level(amplitudes_of(state), shots, rng))
+    return counted(rejection(amplitudes_of(state), shots, rng, maximum))
 
 
-def _place(edges: NDArray[np.float64], draws: NDArray[np.float64]) -> NDArray[np.intp]:
-    """The step of a cumulative sum that each draw falls on, never one of weight zero."""
-    last = np.searchsorted(edges, edges[-1], side="left")
-    found: NDArray[np.intp] = np.searchsorted(edges, draws, side="right")
-    return found.clip(max=last)
+def draw(chances: Sequence[float], shots: int, rng: np.random.Generator) -> dict[int, int]:
+    """`shots` draws from probabilities that somebody gave: place → count, by ascending place.
+
+    Raises:
+        KernelError: MAML505 for one that is negative or no number, and for a sum that is not 1.
+    """
+    given = np.asarray(chances, dtype=np.float64).reshape(-1)
+    if not bool(np.all(given >= 0.0)) or not abs(float(given.sum()) - 1.0) <= tolerance(given):
+        raise KernelError(
+            "MAML505",
+            f"{len(given)} probabilities from {given.min(initial=0.0)!r} sum to {given.sum()!r}",
+            phase=Phase.MEASURE,
+            hint="probabilities are 0 or more and sum to 1",
+        )
+    sums = np.cumsum((given * UNIT).astype(np.int64))
+    found = np.searchsorted(sums, inverse.draws(int(sums[-1]), shots, rng), side="right")
+    return counted(found.astype(np.int64))
+
+
+def counted(index: Whole) -> dict[int, int]:
+    """How often each index stands there, by ascending index."""
+    found, times = np.unique(index, return_counts=True)
+    return dict(zip(found.tolist(), times.tolist(), strict=True))
 
 
 def read_bits(outcomes: Mapping[int, int], measured: Mapping[int, int]) -> dict[int, int]:
     """Counts over classical bits from counts over qubits; bits never written are 0."""
     pairs = tuple(measured.items())
+    numbers: Sequence[int]
+    if max((*measured, *measured.values()), default=0) < MAX_WORD:
+        index = np.fromiter(outcomes, dtype=np.int64, count=len(outcomes))
+        bits = np.zeros_like(index)
+        for bit, qubit in pairs:
+            bits |= (index >> qubit & 1) << bit
+        numbers = bits.tolist()
+    else:
+        numbers = [sum(1 << bit for bit, qubit in pairs if i >> qubit & 1) for i in outcomes]
     read: dict[int, int] = {}
-    for index, count in outcomes.items():
-        number = sum(1 << bit for bit, qubit in pairs if index >> qubit & 1)
+    for number, count in zip(numbers, outcomes.values(), strict=True):
         read[number] = read.get(number, 0) + count
     return read
 
 
-def probabilities(state: State, measured: Mapping[int, int]) -> dict[int, float]:
+def probabilities(state: AnyState, measured: Mapping[int, int]) -> dict[int, float]:
     """Exact probabilities over classical bits, those under 1e-12 dropped.
 
     Raises:
-        KernelError: MAML904 when more than 2^20 outcomes are left.
+        KernelError: MAML904 when more than 2^20 outcomes are left, CHIM778 for a state that is not
+            normalised.
     """
     qubits = sorted(set(measured.values()))
-    chances = _marginal(state, qubits)
+    chances = _marginal(on_host(state), qubits)
+    check_norm(float(chances.sum()), tolerance(state))
     kept = np.flatnonzero(chances >= NEGLIGIBLE)
     if len(kept) > MAX_OUTCOMES:
         raise KernelError(
@@ -118,9 +164,15 @@ def _marginal(state: State, qubits: list[int]) -> NDArray[np.float64]:
     return out
 
 
-def expectation(state: State, observable: Observable) -> float:
-    """⟨state|O|state⟩ ÷ ⟨state|state⟩, exact but for rounding."""
-    norm = math.fsum(float(weights(part).sum()) for _, part in _chunks(state))
+def expectation(state: AnyState, observable: Observable) -> float:
+    """⟨state|O|state⟩ ÷ ⟨state|state⟩, exact but for rounding.
+
+    Raises:
+        KernelError: CHIM778 for a state that is not normalised.
+    """
+    state = on_host(state)
+    norm = sum(float(weights(part).sum()) for _, part in _chunks(state))
+    check_norm(norm, tolerance(state))
     by_flip: dict[int, list[Term]] = {}
     for term in observable.terms:
         by_flip.setdefault(term.x, []).append(term)
@@ -156,37 +208,6 @@ def _signed_overlaps(state: State, flip: int, masks: list[int]) -> NDArray[np.co
     return sums
 
 
-def sampled_expectation(
-    state: State, observable: Observable, shots: int, seed: int, at: int
-) -> float:
-    """The estimate from `shots` samples of each measured basis; `at` is the circuit's place."""
-    parts = [observable.constant]
-    for number, basis in enumerate(observable.bases()):
-        turned = rotate(state, basis)
-        outcomes = sample(turned, shots, generator(seed, at, number))
-        parts.append(estimate(basis.terms, outcomes))
-    return math.fsum(parts)
-
-
-def rotate(state: State, basis: Basis) -> State:
-    """The state with X and Y of a basis turned onto Z; the state itself where nothing turns."""
-    turned = state
-    for qubit in (*basis.from_x, *basis.from_y):
-        pairs = turned.reshape(-1, 2, 1 << qubit)
-        low, high = pairs[:, 0], pairs[:, 1]
-        if qubit in basis.from_y:
-            high = high * np.array(-1j, dtype=state.dtype)
-        half = np.array(math.sqrt(0.5), dtype=state.real.dtype)
-        turned = np.stack([(low + high) * half, (low - high) * half], axis=1).reshape(-1)
-    return turned
-
-
 def _chunks(state: State) -> Iterator[tuple[int, State]]:
     for start in range(0, state.size, CHUNK):
         yield start, state[start : start + CHUNK]
-
-
-def _rows(blocks: State) -> Iterator[State]:
-    step = max(1, CHUNK // blocks.shape[1])
-    for start in range(0, len(blocks), step):
-        yield blocks[start : start + step]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import builtins
 import linecache
 import sys
+from collections.abc import Mapping, Sequence
 from types import CodeType, ModuleType, TracebackType
 
 _MAX_FRAMES = 64
 _MAX_MESSAGE = 4000
+_OURS = "chimera_pipelines"
+_IMPORTABLE = ("blocks",)
 
 
 class Blocks:
@@ -33,6 +37,7 @@ class Blocks:
         code = compile(padding + source, filename, "exec", dont_inherit=True)
         module = ModuleType(f"block_{name}")
         module.__file__ = filename
+        module.__dict__["__builtins__"] = {**vars(builtins), "__import__": _import}
         sys.modules[module.__name__] = module  # dataclasses look their module up
         exec(code, module.__dict__)  # noqa: S102 - this process exists for it
         self._modules[name] = module
@@ -75,6 +80,21 @@ class Blocks:
         text = linecache.getline(code.co_filename, trace.tb_lineno).rstrip("\n")
         column = _column(code, trace.tb_lasti, text)
         return [name, code.co_name, trace.tb_lineno - first_line + 1, column, text]
+
+
+def _import(
+    name: str,
+    globals: Mapping[str, object] | None = None,  # noqa: A002 - the names of `__import__`
+    locals: Mapping[str, object] | None = None,  # noqa: A002
+    fromlist: Sequence[str] | None = (),
+    level: int = 0,
+) -> ModuleType:
+    """`__import__` for blocks: of this package `blocks` alone, as the reader has it."""
+    if name.partition(".")[0] == _OURS and not (
+        name == _OURS and fromlist and set(fromlist) <= set(_IMPORTABLE)
+    ):
+        raise ImportError(f"a block imports 'blocks' of {_OURS} and nothing else (MAML317)")
+    return builtins.__import__(name, globals, locals, fromlist or (), level)
 
 
 def _column(code: CodeType, instruction: int, text: str) -> int | None:

@@ -14,7 +14,7 @@ def test_json_shape(chimera, chain):
     first = shown["kernels"][0]
     assert set(first) == {
         *("name", "level", "block", "language", "line", "needs", "heads", "bytes"),
-        *("input_digest", "decision", "reason"),
+        *("input_digest", "decision", "reason", "engine"),
     }
     assert first["decision"] == "run"
     assert first["input_digest"].startswith("sha256:")

@@ -79,3 +79,15 @@ def test_a_regeneration_shows_its_stages_and_a_picture_in_its_place():
     assert (shown["seconds/detect"], shown["seconds/resume"]) == (0.03, 0.01)
     assert isinstance(shown["timeline"], dg.MarkdownMetadataValue)
     assert len(shown["timeline"].md_str) < 1000
+
+
+def test_a_measured_phase_says_which_engine_and_why():
+    from chimera_pipelines.defs.metadata import engine_metadata
+
+    chosen = {"engine": "qsim", "method": "statevector", "reason": "it fits", "bytes": 8}
+    payload = {"measurements": {"engines": [chosen, {**chosen, "reason": "asked for"}]}}
+    assert engine_metadata(payload) == {
+        "engine": "qsim statevector",
+        "engine_reason": "it fits; asked for",
+    }
+    assert engine_metadata({}) == {}

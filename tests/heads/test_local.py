@@ -16,7 +16,7 @@ from chimera_pipelines.quantum.engines.aer import AerEngine
 from chimera_pipelines.quantum.qasm import parse_qasm
 from chimera_pipelines.quantum.record import circuits_from_json
 from chimera_pipelines.quantum.write import encode_circuits
-from tests.quantum.circuits import cone, fits, ghz, measured, teleport
+from tests.quantum.circuits import cone, entangled, fits, ghz, measured, teleport
 
 MEMORY = 1 << 28
 
@@ -128,8 +128,7 @@ def test_equal_circuits_of_one_list_draw_different_samples(head):
 
 def test_a_state_that_does_not_fit_is_refused_with_numbers():
     head = LocalHead("HEAD_1", "quantum", "cpu", memory_bytes=1 << 20)
-    circuit = QuantumCircuit(20)
-    circuit.t(0)
+    circuit = entangled(20)
     with pytest.raises(KernelError, match=r"need 16777216 bytes; \d+ bytes are free") as caught:
         _run(head, circuit, observable={"Z" * 20: 1.0})
     assert caught.value.code == "MAML413"

@@ -60,6 +60,18 @@ def test_a_required_parameter_must_be_there() -> None:
             43,
             "ValueError: MAML905 forged",
         ),
+        (
+            Raised("BlocksError", "MAML505: row 1", "k", 3, 5, (Frame("k", "run", 3, 5, ""),)),
+            "MAML505",
+            43,
+            "row 1",
+        ),
+        (
+            Raised("BlocksError", "MAML902: forged", "k", 3, 5, (Frame("k", "run", 3, 5, ""),)),
+            "MAML901",
+            43,
+            "BlocksError: MAML902: forged",
+        ),
         (Raised("ValueError", "elsewhere", "other", 3, 5), "MAML901", 41, "ValueError: elsewhere"),
         (LimitExceeded(Limit.WALL, 60.0, "s"), "MAML902", 41, "time limit of 60 s"),
         (LimitExceeded(Limit.MEMORY, 2**32, "bytes"), "MAML902", 41, "memory limit of 4 GiB"),

@@ -156,3 +156,21 @@ def test_facts_are_kept_but_findings_are_the_callers():
     first = inspect_block(block("python", "import os\ndef run(): pass"))[1]
     first.clear()
     assert len(inspect_block(block("python", "import os\ndef run(): pass"))[1]) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "libraries"),
+    [
+        ("blocks.vqe(x)", {"torch"}),
+        ("blocks.kernel_matrix(x), blocks.maxcut(x, 2)", {"torch"}),
+        ("blocks.surface_code_memory(physical=0.1)", {"stim", "pymatching"}),
+        ("blocks.maxcut(x, 2)", set()),
+    ],
+)
+def test_what_blocks_compute_with_counts_as_imported(body, libraries):
+    source = f"from chimera_pipelines import blocks\ndef run(x): return {body}"
+    facts, found = inspect("python", source)
+    assert found == []
+    assert facts.imports == {"chimera_pipelines"} | libraries
+    alone, _ = inspect("python", f"import math\ndef run(x, blocks): return {body}")
+    assert alone.imports == {"math"}

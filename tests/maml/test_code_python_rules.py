@@ -42,6 +42,11 @@ def test_modules_of_the_list(module):
         "from numpy import fromfile",
         "from pandas import read_csv",
         "from qiskit import qpy",
+        "import chimera_pipelines",
+        "import chimera_pipelines.blocks",
+        "from chimera_pipelines import settings",
+        "from chimera_pipelines import blocks, digest",
+        "from chimera_pipelines.blocks import qec",
     ],
 )
 def test_imports_that_are_refused(statement):
@@ -54,6 +59,8 @@ def test_imports_that_are_refused(statement):
 @pytest.mark.parametrize(
     "statement",
     [
+        "from chimera_pipelines import blocks",
+        "from chimera_pipelines import blocks as ready",
         "import numpy.linalg",
         "import torch.nn.functional as F",
         "from scipy import linalg",

@@ -51,6 +51,10 @@ def kernels(**options):
         (kernels(shotz=5), ("kernels", "k", "shotz"), True),
         (kernels(shots=0), ("kernels", "k", "shots"), False),
         (kernels(shots="all"), ("kernels", "k", "shots"), False),
+        (kernels(shots={"error": 0.1}), ("kernels", "k", "shots"), False),
+        (kernels(shots={"error": 0, "max": 9}), ("kernels", "k", "shots", "error"), False),
+        (kernels(shots={"error": 0.1, "max": 0}), ("kernels", "k", "shots", "max"), False),
+        (kernels(shots={"error": 0.1, "max": 9, "x": 1}), ("kernels", "k", "shots", "x"), True),
         (kernels(shots=10_000_001), ("kernels", "k", "shots"), False),
         (kernels(seed=-1), ("kernels", "k", "seed"), False),
         (kernels(needs=["a", "B"]), ("kernels", "k", "needs", 1), False),
@@ -92,7 +96,8 @@ def test_hints():
 OPTIONS = st.fixed_dictionaries(
     {},
     optional={
-        "shots": st.integers(-1, 3) | st.sampled_from(["exact", None, 5.0]),
+        "shots": st.integers(-1, 3)
+        | st.sampled_from(["exact", None, 5.0, {"error": 0.1, "max": 9}, {"error": 0}, {}]),
         "needs": st.lists(st.sampled_from(["a", "b", "B"]), max_size=3),
         "inputs": st.dictionaries(st.sampled_from(["a", "b_", "c"]), st.none(), max_size=2),
         "partitions": st.none(),

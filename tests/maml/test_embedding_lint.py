@@ -12,6 +12,8 @@ def codes(inputs, embedding, width=2):
 
 ANGLE = "{method: angle, features: v}"
 AMPLITUDE = "{method: amplitude, features: v}"
+BASIS = "{method: basis, features: v}"
+IQP = "{method: iqp, features: v, repeats: 3}"
 PADDED = "{method: amplitude, features: v, pad: zero}"
 
 
@@ -37,6 +39,16 @@ PADDED = "{method: amplitude, features: v, pad: zero}"
         ("{v: [1, 2, 3, 4, 5]}", PADDED, "[1, 2, 3, 4,"),
         ("{v: [0, 0.0, 0, 0]}", AMPLITUDE, "[0, 0.0, 0, "),
         ("{w: [1]}", ANGLE, "v}}"),
+        ("{v: [1, 0]}", BASIS, None),
+        ("{v: [[1, 0.0], [0]]}", BASIS, None),
+        ("{v: [1, 2]}", BASIS, "[1, 2]}, emb"),
+        ("{v: [1, 0, 1]}", BASIS, "[1, 0, 1]}, "),
+        ("{v: [0.4, 2.5]}", IQP, None),
+        ("{v: [0.4, 2.5, 1]}", IQP, "[0.4, 2.5, 1"),
+        ("{v: [{re: 1, im: 2}, 0]}", PADDED, None),
+        ("{v: [{re: 0, im: 0}, 0]}", PADDED, "[{re: 0, im:"),
+        ("{v: [{re: 1}, 0]}", PADDED, "[{re: 1}, 0]"),
+        ("{v: [{re: 1, im: 2}, 0]}", ANGLE, "[{re: 1, im:"),
     ],
 )
 def test_literal_features(inputs, embedding, place):

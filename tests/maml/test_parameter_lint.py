@@ -69,6 +69,17 @@ def test_partition_where_there_are_partitions():
             ["counts): pas"],
         ),
         ("{}", ["def circuit(counts): pass"], ["counts): pas"]),
+        (
+            "{shots: {error: 0.1, max: 99}}",
+            ["def circuit(): pass", "def observable(): pass", "def post(expectation, error): pass"],
+            [],
+        ),
+        (
+            "{shots: exact}",
+            ["def circuit(): pass", "def observable(): pass", "def post(expectation, error): pass"],
+            ["error): pass"],
+        ),
+        ("{}", ["def circuit(): pass", "def post(counts, error): pass"], ["error): pass"]),
         ("{}", ["def circuit(): pass", "def observable(a): pass"], ["a): pass"]),
         ("{}", ["def circuit(): pass", "def helper(a): pass"], []),
     ],

@@ -24,6 +24,17 @@ def ghz(width: int) -> QuantumCircuit:
     return circuit
 
 
+def entangled(width: int) -> QuantumCircuit:
+    """No Clifford circuit, and its bonds are bounded by the width alone."""
+    circuit = QuantumCircuit(width)
+    for step in range(width):
+        for qubit in range(width):
+            circuit.ry(0.3 + step + 0.1 * qubit, qubit)
+        for qubit in range(width - 1):
+            circuit.cx(qubit, qubit + 1)
+    return circuit
+
+
 def cone() -> QuantumCircuit:
     circuit = QuantumCircuit(3)
     circuit.ry(1.94, 0)

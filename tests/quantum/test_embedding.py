@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.linalg import expm
 
 from chimera_pipelines.errors import KernelError
-from chimera_pipelines.quantum.embedding import Embedding, embed
+from chimera_pipelines.quantum.embedding import Embedding, _steps, embed, overlap_circuit
 from chimera_pipelines.quantum.operations import Register
 from chimera_pipelines.quantum.record import CircuitRecord
+from tests.quantum.dense import pauli_matrix, unitary
 
 
 def _circuit(width: int = 2) -> CircuitRecord:
@@ -22,6 +26,10 @@ def _angle(features, **options) -> Embedding:
 
 def _amplitude(features, **options) -> Embedding:
     return Embedding.from_options({"method": "amplitude", **options}, features)
+
+
+def _embedding(method, features, **options) -> Embedding:
+    return Embedding.from_options({"method": method, **options}, features)
 
 
 def test_angles_turn_one_qubit_each():
@@ -66,7 +74,67 @@ def test_amplitudes_have_norm_one_whatever_their_size(row):
     assert norm == pytest.approx(1.0, abs=1e-12)
 
 
+def _state(embedding: Embedding, row: int, width: int):
+    """The embedded state, by Qiskit from the operations that an overlap circuit begins with."""
+    return unitary(
+        replace(_circuit(width), operations=_steps(_circuit(width), embedding.rows[row], embedding))
+    )[:, 0]
+
+
+def test_bits_flip_qubits():
+    (made,), _ = embed([_circuit(3)], _embedding("basis", [1, 0, 1]), is_list=False)
+    assert [(s.name, s.qubits) for s in made.record.operations] == [("x", (0,)), ("x", (2,))]
+    assert abs(_state(_embedding("basis", [1, 0, 1]), 0, 3)[0b101]) == pytest.approx(1.0)
+
+
+def test_iqp_is_hadamards_and_phases_of_products():
+    """Against the matrices of the definition: exp(-i/2 (Σ a Z + Σ a a' ZZ)) H, repeated."""
+    a, scale, repeats = (0.7, -0.4, 1.1), 1.3, 3
+    x = [scale * value for value in a]
+    strings = {"IIZ": x[0] / 2, "IZI": x[1] / 2, "ZII": x[2] / 2}
+    strings |= {"IZZ": x[0] * x[1] / 2, "ZIZ": x[0] * x[2] / 2, "ZZI": x[1] * x[2] / 2}
+    hadamard = np.array([[1, 1], [1, -1]]) / math.sqrt(2)
+    layer = expm(-1j * pauli_matrix(strings)) @ np.kron(hadamard, np.kron(hadamard, hadamard))
+    exact = np.linalg.matrix_power(layer, repeats)[:, 0]
+    found = _state(_embedding("iqp", list(a), scale=scale, repeats=repeats), 0, 3)
+    assert np.abs(found - exact).max() < 1e-12
+
+
+def test_complex_amplitudes_are_objects():
+    (made,), _ = embed(
+        [_circuit(1)], _amplitude([{"re": 0.0, "im": 3.0}, {"re": -4.0, "im": 0.0}]), is_list=False
+    )
+    assert made.factors[0].amplitudes == pytest.approx((0.6j, -0.8))
+
+
+ROWS = {
+    "angle": ([[0.3, 1.1], [-0.7, 0.2]], {"axis": "rx", "scale": 1.5}),
+    "basis": ([[1, 0], [1, 0]], {}),
+    "iqp": ([[0.3, 1.1], [-0.7, 0.2]], {"repeats": 2}),
+    "amplitude": ([[1.0, 2.0, {"re": 0.0, "im": 3.0}], [0.5, -1.0, 2.0]], {"pad": "zero"}),
+}
+
+
+@pytest.mark.parametrize(("method", "features"), ROWS.items(), ids=ROWS)
+def test_an_overlap_circuit_gives_the_inner_product(method, features):
+    rows, options = features
+    embedding = _embedding(method, rows, **options)
+    left, right = (_state(embedding, at, 3) for at in (0, 1))
+    circuit = overlap_circuit(embedding, embedding.rows[0], embedding.rows[1], 3)
+    assert abs(unitary(circuit)[0, 0] - np.vdot(left, right)) < 1e-12
+
+
 BAD = {
+    "no bit": lambda: _embedding("basis", [0, 2]),
+    "too many bits": lambda: embed([_circuit()], _embedding("basis", [0, 1, 1]), is_list=False),
+    "no repeats": lambda: _embedding("iqp", [0.1], repeats=0),
+    "many repeats": lambda: _embedding("iqp", [0.1], repeats=17),
+    "overflowing product": lambda: embed(
+        [_circuit()], _embedding("iqp", [1e200, 1e200]), is_list=False
+    ),
+    "complex angle": lambda: _angle([{"re": 0.1, "im": 0.2}]),
+    "half a complex number": lambda: _amplitude([{"re": 0.1}, 1.0]),
+    "infinite imaginary part": lambda: _amplitude([{"re": 0.1, "im": math.inf}, 1.0]),
     "empty": lambda: _angle([]),
     "empty row": lambda: _angle([[]]),
     "no list": lambda: _angle(0.5),
@@ -76,7 +144,7 @@ BAD = {
     "too deep": lambda: _angle([[[0.1]]]),
     "infinite": lambda: _angle([math.inf]),
     "no number": lambda: _angle([math.nan]),
-    "unknown method": lambda: Embedding.from_options({"method": "basis"}, [1]),
+    "unknown method": lambda: Embedding.from_options({"method": "fourier"}, [1]),
     "unknown axis": lambda: _angle([0.1], axis="x"),
     "too many angles": lambda: embed([_circuit()], _angle([1, 2, 3]), is_list=False),
     "more qubits than the circuit": lambda: embed(

@@ -50,6 +50,8 @@ def test_named_outcomes_are_in_order_so_that_a_rerun_writes_the_same_text():
         Measurement(counts={"0": 3}, registers=("c",)),
         Measurement(probabilities={"0 1": 0.25}, registers=("d", "c")),
         Measurement(expectation=-0.5),
+        Measurement(expectation=-0.5, error=0.01, shots=300),
+        Measurement(counts={"0": 3}, registers=("c",), shots=3),
     ],
 )
 def test_measurements_survive_json(measurement):
@@ -57,7 +59,15 @@ def test_measurements_survive_json(measurement):
 
 
 @pytest.mark.parametrize(
-    "value", [{"counts": [1]}, {"counts": {"0": 0.5}}, {"expectation": "1"}, {"registers": "c"}]
+    "value",
+    [
+        {"error": "1"},
+        {"shots": 0.5},
+        {"counts": [1]},
+        {"counts": {"0": 0.5}},
+        {"expectation": "1"},
+        {"registers": "c"},
+    ],
 )
 def test_other_shapes_are_refused(value):
     with pytest.raises(KernelError):

@@ -57,9 +57,17 @@ def test_an_estimate_of_many_qubits_needs_no_array():
         {"Z": math.nan},
         {"Z": math.inf},
         {"": 1.0},
+        {"Z": 1j},
+        {"Z": 1 + 0j},
+        {"Z": [1.0, 0.0]},
     ],
 )
 def test_bad_observables_are_904(value):
     with pytest.raises(KernelError) as caught:
         Observable.from_json(value, 1)
     assert caught.value.code == "MAML904"
+
+
+def test_complex_coefficients_are_called_not_hermitian():
+    with pytest.raises(KernelError, match="Hermitian"):
+        Observable.from_json({"Z": 1j}, 1)

@@ -9,6 +9,7 @@ from qiskit.quantum_info import SparsePauliOp, Statevector, random_statevector
 from chimera_pipelines.errors import KernelError
 from chimera_pipelines.quantum import sampling
 from chimera_pipelines.quantum.observables import Observable
+from chimera_pipelines.quantum.samplers.choice import Method, choose
 from tests.quantum.circuits import fits
 
 STRINGS = {"ZIXYI": 0.3, "XXIIZ": 1.0, "YYZII": 2.0, "IIIII": 0.5, "ZZZZZ": 1.5, "IYIXI": -0.7}
@@ -74,27 +75,6 @@ def test_expectation_over_several_chunks_agrees_with_qiskit(monkeypatch):
     assert found == pytest.approx(expected, abs=1e-12)
 
 
-def test_sampled_expectation_spends_shots_for_each_basis():
-    """Standard error at most 6 · sum|c| / sqrt(shots): false failure below 1e-8."""
-    observable = Observable.from_json(STRINGS, 5)
-    state = random_statevector(32, seed=1).data
-    exact = sampling.expectation(state, observable)
-    shots = 40_000
-    found = sampling.sampled_expectation(state, observable, shots, 3, 0)
-    assert abs(found - exact) < 6 * sum(abs(c) for c in STRINGS.values()) / shots**0.5
-    assert found != exact
-
-
-def test_a_state_of_the_basis_has_no_spread():
-    plus = np.full(4, 0.5, dtype=complex)
-    observable = Observable.from_json({"XX": 2.0, "IX": 1.0}, 2)
-    assert sampling.sampled_expectation(plus, observable, 100, 1, 0) == 3.0
-    right = np.kron([1, 1j], [1, 1j]).astype(complex) / 2
-    assert (
-        sampling.sampled_expectation(right, Observable.from_json({"YY": 1.0}, 2), 50, 1, 0) == 1.0
-    )
-
-
 def test_probabilities_are_those_of_the_measured_qubits():
     state = random_statevector(16, seed=4)
     found = sampling.probabilities(state.data, {0: 3, 2: 1})
@@ -123,3 +103,66 @@ def test_too_many_outcomes_are_refused():
 
 def test_bits_never_written_are_zero():
     assert sampling.read_bits({0b10: 3, 0b00: 2}, {4: 1}) == {1 << 4: 3, 0: 2}
+
+
+def test_bits_of_wide_indices_are_read_too():
+    wide = 1 << 80 | 1
+    assert sampling.read_bits({wide: 2, 1: 1}, {0: 80, 1: 0}) == {0b11: 2, 0b10: 1}
+
+
+@given(
+    st.dictionaries(st.integers(0, 2**61 - 1), st.integers(1, 9), min_size=1),
+    st.dictionaries(st.integers(0, 61), st.integers(0, 60), max_size=8),
+)
+def test_bits_are_read_one_by_one(outcomes, measured):
+    expected: dict[int, int] = {}
+    for index, count in outcomes.items():
+        number = sum(1 << bit for bit, qubit in measured.items() if index >> qubit & 1)
+        expected[number] = expected.get(number, 0) + count
+    assert sampling.read_bits(outcomes, measured) == expected
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.01, np.nan, np.inf, 0.0])
+def test_nothing_is_normalised_in_silence(scale):
+    state = random_statevector(8, seed=1).data * scale
+    observable = Observable.from_json({"ZZZ": 1.0}, 3)
+    for ask in (
+        lambda: sampling.sample(state, 10, sampling.generator(1)),
+        lambda: sampling.sample(state, 10, sampling.generator(1), maximum=0.9),
+        lambda: sampling.probabilities(state, {0: 0, 1: 1, 2: 2}),
+        lambda: sampling.probabilities(state, {0: 1}),
+        lambda: sampling.expectation(state, observable),
+    ):
+        with pytest.raises(KernelError) as caught:
+            ask()
+        assert caught.value.code == "CHIM778"
+
+
+def test_a_known_maximum_lets_rejection_draw_the_same_distribution():
+    """One χ² test: false failure below 1e-6."""
+    state = random_statevector(2**16, seed=2).data
+    top = float((np.abs(state) ** 2).max() * (1 + 1e-12))
+    assert choose(2**16, 1000, top) is Method.REJECTION
+    counts = sampling.sample(state, 1000, sampling.generator(1), maximum=top)
+    assert list(counts) == sorted(counts)
+    assert counts != sampling.sample(state, 1000, sampling.generator(1))
+    low = {bit: sum(n for i, n in counts.items() if i & 7 == bit) for bit in range(8)}
+    chances = (np.abs(state) ** 2).reshape(-1, 8).sum(axis=0)
+    assert fits(low, dict(enumerate(chances)))
+
+
+def test_probabilities_that_somebody_gave_are_drawn_from():
+    """One χ² test: false failure below 1e-6."""
+    counts = sampling.draw([0.5, 0.0, 0.2, 0.3], 100_000, sampling.generator(1))
+    assert fits(counts, {0: 0.5, 2: 0.2, 3: 0.3})
+    assert 1 not in counts
+
+
+@pytest.mark.parametrize(
+    "chances",
+    [[0.5, 0.4], [0.5, 0.6], [1.5, -0.5], [np.nan, 1.0], [np.inf], [], [0.0, 0.0], [1.0 + 1e-5]],
+)
+def test_probabilities_that_do_not_sum_to_1_are_505(chances):
+    with pytest.raises(KernelError) as caught:
+        sampling.draw(chances, 10, sampling.generator(1))
+    assert caught.value.code == "MAML505"

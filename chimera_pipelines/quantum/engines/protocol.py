@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from chimera_pipelines.digest import JSONValue
+from chimera_pipelines.quantum.budget import Shots
 from chimera_pipelines.quantum.embedding import Embedded
+from chimera_pipelines.quantum.engines.noise import Noise
 from chimera_pipelines.quantum.form import Form
 from chimera_pipelines.quantum.measurement import Measurement
 from chimera_pipelines.quantum.observables import Observable
@@ -31,20 +34,67 @@ class Request:
     """How circuits are to be propagated.
 
     Attributes:
-        shots: samples a circuit, or None for exact results.
+        shots: samples a circuit (a measured basis), a budget of them, or None for exact results.
         seed: of the run; each circuit and each measured basis draws from its own stream.
         observables: one for every circuit, or None to read the circuits' own measurements.
         method: one of METHODS.
         precision: "single" or "double".
         room: bytes that are free for registers.
+        noise: of gates and readout, for a density matrix; None for none.
     """
 
-    shots: int | None
+    shots: Shots
     seed: int
     observables: tuple[Observable, ...] | None = None
     method: str = "automatic"
     precision: str = "double"
     room: int = 1 << 62
+    noise: Noise | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which engine simulates a circuit by which method, and why (`quantum.planner`).
+
+    Attributes:
+        engine: "aer", "qsim", "lightcone".
+        method: one of METHODS but "automatic", or "light_cones".
+        reason: in words, for people.
+        nbytes: of the state that it is expected to hold.
+    """
+
+    engine: str
+    method: str
+    reason: str
+    nbytes: int
+
+    def as_json(self) -> dict[str, JSONValue]:
+        """As a kernel's metadata and the snapshot of a register have it."""
+        return {
+            "engine": self.engine,
+            "method": self.method,
+            "reason": self.reason,
+            "bytes": self.nbytes,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, JSONValue]) -> Choice:
+        """The inverse of `as_json`."""
+        return cls(
+            str(value["engine"]),
+            str(value["method"]),
+            str(value["reason"]),
+            int(str(value["bytes"])),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One circuit of a run, analysed, and what simulates it; `at` is its place in the run."""
+
+    at: int
+    form: Form
+    choice: Choice
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +104,7 @@ class Evolved:
     record: CircuitRecord
     measured: Mapping[int, int]
     state: State
+    choice: Choice | None = None
 
     @property
     def nbytes(self) -> int:
@@ -67,6 +118,7 @@ class Collapsed:
 
     record: CircuitRecord
     measurement: Measurement
+    choice: Choice | None = None
 
     @property
     def nbytes(self) -> int:
@@ -93,7 +145,7 @@ class Program(Protocol):
 
 
 class Engine(Protocol):
-    """A simulator behind a quantum head."""
+    """A simulator behind a quantum head, or several with a planner in front of them."""
 
     @property
     def name(self) -> str:

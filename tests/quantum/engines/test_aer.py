@@ -25,6 +25,7 @@ from chimera_pipelines.quantum.write import write_record
 from tests.quantum.circuits import (
     close_up_to_nothing,
     cone,
+    entangled,
     fits,
     ghz,
     measured,
@@ -204,6 +205,12 @@ def _turned(width: int) -> QuantumCircuit:
     return circuit
 
 
+def _entangled(width: int) -> QuantumCircuit:
+    circuit = entangled(width)
+    circuit.measure_all()
+    return circuit
+
+
 ZZZ, Z = Observable.from_json({"ZZZ": 1.0}, 3), Observable.from_json({"Z": 1.0}, 1)
 REFUSED = {
     "exact and dynamic": (teleport(), Request(None, 0), "MAML319"),
@@ -211,7 +218,7 @@ REFUSED = {
     "nothing measured, exact": (cone(), Request(None, 0), "MAML319"),
     "not Clifford": (cone(), Request(None, 0, (ZZZ,), "stabilizer"), "MAML319"),
     "measured and observed": (ghz(1), Request(10, 0, (Z,)), "MAML319"),
-    "too large": (_turned(12), Request(10, 0, room=1 << 15), "MAML413"),
+    "too large": (_entangled(12), Request(10, 0, room=1 << 15), "MAML413"),
     "too large a density matrix": (
         _turned(12),
         Request(10, 0, None, "density_matrix", room=1 << 20),

@@ -1,0 +1,1 @@
+"""Learning heads: variational algorithms, kernels and models on PyTorch."""

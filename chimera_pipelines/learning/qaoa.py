@@ -1,0 +1,168 @@
+"""QAOA: angles that make a diagonal cost small, and the best bit string of a sample."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from chimera_pipelines.errors import KernelError
+from chimera_pipelines.learning.bad_data import DATA, refused, whole
+from chimera_pipelines.learning.checkpoint import Checkpoint
+from chimera_pipelines.learning.circuits import qaoa as circuit
+from chimera_pipelines.learning.descent import Descent
+from chimera_pipelines.learning.vqe import (
+    MOST_QUBITS,
+    Descending,
+    Minimiser,
+    Minimum,
+    minimise,
+    problem_of,
+)
+from chimera_pipelines.quantum.observables import Observable
+from chimera_pipelines.quantum.statevector.hamiltonian import Hamiltonian
+
+_RAMP = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What QAOA found.
+
+    Attributes:
+        minimum: expectation value of the cost, angles and the descent.
+        bits: the best of the sampled strings, qubit 0 rightmost.
+        cost: its cost.
+        counts: the sampled strings, most frequent first.
+    """
+
+    minimum: Minimum
+    bits: str
+    cost: float
+    counts: Mapping[str, int]
+
+
+def maxcut(edges: Sequence[object], num_qubits: int) -> Observable:
+    """The cost whose value is minus the weight of the cut: sum w (Z_i Z_j - 1)/2.
+
+    Args:
+        edges: `[i, j]` or `[i, j, weight]`.
+        num_qubits: vertices.
+
+    Raises:
+        KernelError: MAML505, naming the edge that is wrong.
+    """
+    strings: dict[str, float] = {}
+    offset = 0.0
+    if not isinstance(edges, list | tuple) or not edges:
+        raise refused(DATA, "edges are not a list, or are empty")
+    for number, edge in enumerate(edges):
+        i, j, weight = _edge(edge, number, num_qubits)
+        letters = ["I"] * num_qubits
+        letters[num_qubits - 1 - i] = letters[num_qubits - 1 - j] = "Z"
+        string = "".join(letters)
+        strings[string] = strings.get(string, 0.0) + weight / 2
+        offset -= weight / 2
+    return Observable.from_json({"I" * num_qubits: offset, **strings}, num_qubits)
+
+
+def _edge(edge: object, number: int, num_qubits: int) -> tuple[int, int, float]:
+    if not isinstance(edge, list | tuple) or len(edge) not in (2, 3):
+        raise refused(DATA, f"edge {number} is {edge!r:.40}", "an edge is [i, j] or [i, j, weight]")
+    i, j = (whole(v, f"edge {number}: vertex", low=0, high=num_qubits - 1) for v in edge[:2])
+    weight = edge[2] if len(edge) == 3 else 1.0  # noqa: PLR2004
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
+        raise refused(DATA, f"edge {number}: weight {weight!r:.40} is not a finite number")
+    if i == j:
+        raise refused(DATA, f"edge {number} joins vertex {i} with itself")
+    return i, j, float(weight)
+
+
+def qaoa(
+    cost: Observable,
+    *,
+    layers: int = 2,
+    shots: int = 1024,
+    options: Descending | None = None,
+    device: str = "auto",
+    precision: str = "double",
+    resume: object = None,
+    path: Path | None = None,
+) -> Answer:
+    """Angles that make the expectation value of `cost` small, then a sample of strings.
+
+    Args:
+        cost: Pauli strings of I and Z alone.
+        layers: p.
+        shots: strings that are sampled, with the seed of `options`.
+        options, device, precision, resume, path: as in `vqe`.
+
+    Raises:
+        KernelError: MAML413, MAML505, MAML904.
+        LearningCheckpointError: CHIM780, CHIM781.
+    """
+    options = options or Descending(iterations=60, rate=0.05)
+    width = whole(cost.num_qubits, "width of the cost", low=1, high=MOST_QUBITS)
+    _require_diagonal(cost)
+    program = circuit(width, cost.terms, whole(layers, "layers", low=1, high=1000))
+    evaluate = Minimiser(program, cost, device=device, precision=precision, starts=options.starts)
+    begin = _ramp(layers, cost, options)
+    if resume is not None:
+        begin = Descent.from_json(resume, starts=options.starts, size=2 * layers)
+    checkpoint = None
+    if path is not None:
+        checkpoint = Checkpoint(path, problem_of("qaoa", cost, layers, options, precision))
+    minimum = minimise(evaluate, begin, options, checkpoint=checkpoint)
+    shots = whole(shots, "shots", low=1, high=10_000_000)
+    return _sampled(evaluate, minimum, width, shots, options.seed)
+
+
+def _require_diagonal(cost: Observable) -> None:
+    wrong = next((string for string, _ in cost.strings if set(string) - set("IZ")), None)
+    if wrong is not None:
+        message = f"cost has the string {wrong!r:.80}, which is not diagonal"
+        raise KernelError("MAML904", message, phase="propagate", hint="use I and Z alone")
+
+
+def _ramp(layers: int, cost: Observable, options: Descending) -> Descent:
+    """A linear ramp, as in annealing: g grows, b falls; further starts are disturbed by the seed.
+
+    Angles of the cost are in units of its root mean square coefficient.
+    """
+    size = max(math.sqrt(math.fsum(c * c for s, c in cost.strings if s.strip("I"))), 1e-12)
+    terms = max(1, sum(1 for s, _ in cost.strings if s.strip("I")))
+    scale = math.sqrt(terms) / size
+    along = (torch.arange(layers, dtype=torch.float64) + 0.5) / layers
+    # exp(-i b sum X) with b < 0 starts from the lowest state of -sum X and leads to that of C
+    point = torch.cat((along * _RAMP * scale / 2, -(1 - along) * _RAMP))
+    generator = torch.Generator().manual_seed(options.seed)
+    shape = (options.starts, 2 * layers)
+    noise = torch.randn(shape, generator=generator, dtype=torch.float64)
+    noise[0] = 0
+    return Descent.start(point * (1 + 0.3 * noise))
+
+
+def _sampled(evaluate: Minimiser, minimum: Minimum, width: int, shots: int, seed: int) -> Answer:
+    simulator = evaluate.simulator
+    with torch.no_grad():
+        state = simulator.run(simulator.parameters(list(minimum.parameters)))[0]
+    chances = (state.abs() ** 2).double().cpu()
+    ends = chances.cumsum(0)
+    generator = torch.Generator().manual_seed(seed)
+    draws = torch.rand(shots, generator=generator, dtype=torch.float64) * ends[-1]
+    drawn = torch.searchsorted(ends, draws, right=True)
+    found, times = torch.unique(drawn, return_counts=True)
+    costs = _costs(evaluate.hamiltonian, found)
+    best = int(costs.argmin())
+    order = sorted(range(len(found)), key=lambda i: (-int(times[i]), int(found[i])))
+    counts = {format(int(found[i]), f"0{width}b"): int(times[i]) for i in order}
+    return Answer(minimum, format(int(found[best]), f"0{width}b"), float(costs[best]), counts)
+
+
+def _costs(hamiltonian: Hamiltonian, strings: Tensor) -> Tensor:
+    """Costs of basis states, float64 on the CPU."""
+    return hamiltonian.diagonal()[strings.to(hamiltonian.device)].double().cpu()

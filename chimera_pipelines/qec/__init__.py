@@ -1,0 +1,1 @@
+"""Quantum error correction: memory circuits, noise models, decoders, windows, statistics."""

@@ -1,0 +1,82 @@
+"""Rows of memory experiments as curves, and where curves of two distances cross.
+
+Rows are the JSON that documents publish, so nothing of stim is needed to draw or judge them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeGuard
+
+PUBLISHED: Final = frozenset(
+    ("noise", "distance", "rounds", "physical", "logical", "low", "high", "shots", "decoder")
+)
+_TWO: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Rates of one noise model and decoder over one of physical rate and distance.
+
+    Attributes:
+        noise: name of the noise model.
+        decoder: name of the decoder.
+        fixed: the distance, or the physical rate where the curve goes over distances.
+        points: `(x, logical, low, high)` in the order of x.
+    """
+
+    noise: str
+    decoder: str
+    fixed: float
+    points: tuple[tuple[float, float, float, float], ...]
+
+
+def is_memory(value: object) -> TypeGuard[list[dict[str, Any]]]:
+    """Whether a published value is rows of memory experiments."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(row, dict) and row.keys() >= PUBLISHED for row in value)
+    )
+
+
+def axis(rows: Sequence[Mapping[str, Any]]) -> str:
+    """What curves go over: `physical`, or `distance` where there is but one physical rate."""
+    return "physical" if len({row["physical"] for row in rows}) > 1 else "distance"
+
+
+def curves(rows: Sequence[Mapping[str, Any]]) -> tuple[Curve, ...]:
+    """The rows as curves over `axis(rows)`."""
+    over = axis(rows)
+    fixed = "distance" if over == "physical" else "physical"
+    found: dict[tuple[str, str, float], list[tuple[float, float, float, float]]] = {}
+    for row in rows:
+        key = row["noise"], row["decoder"], row[fixed]
+        point = row[over], row["logical"], row["low"], row["high"]
+        found.setdefault(key, []).append(point)
+    return tuple(Curve(*key, tuple(sorted(points))) for key, points in sorted(found.items()))
+
+
+def crossing(rows: Sequence[Mapping[str, Any]]) -> float | None:
+    """Physical rate at which the largest distance begins to be worse than the smallest.
+
+    Between two measured rates both curves are taken as straight in logarithms. None where they do
+    not cross: larger codes are then always better, always worse, or too few errors were seen.
+    """
+    distances = sorted({row["distance"] for row in rows})
+    if len(distances) < _TWO:
+        return None
+    rates = {(row["distance"], row["physical"]): row["logical"] for row in rows}
+    before: tuple[float, float] | None = None
+    for physical in sorted({row["physical"] for row in rows}):
+        small, large = (rates.get((d, physical), 0.0) for d in (distances[0], distances[-1]))
+        if small <= 0 or large <= 0 or physical <= 0:
+            continue
+        gap = math.log(large / small)
+        if before is not None and before[1] < 0 <= gap:
+            x = math.log(before[0]), math.log(physical)
+            return math.exp(x[0] + (x[1] - x[0]) * -before[1] / (gap - before[1]))
+        before = physical, gap
+    return None

@@ -1,0 +1,159 @@
+"""What a session tells: frame updates as they travel, and the times of both sides in figures."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from chimera_pipelines.qec.ring_buffer import RingCounters
+
+_HEAD: Final = struct.Struct("<QQQQQ")
+
+
+@dataclass(frozen=True, slots=True)
+class FrameUpdate:
+    """Corrections that have become final.
+
+    Attributes:
+        window: number of the window.
+        through: rounds whose corrections are final now.
+        flips: uint8[shots, observables], what this window adds to the frame.
+        began_ns: when it was taken up, on the machine's monotonic clock.
+        ended_ns: when it was decoded.
+        cpu_ns: processor time of its decoding.
+    """
+
+    window: int
+    through: int
+    flips: npt.NDArray[np.uint8]
+    began_ns: int
+    ended_ns: int
+    cpu_ns: int
+
+
+def update_bytes(shots: int, observables: int) -> int:
+    """Bytes of an update as it travels."""
+    return _HEAD.size + -(-shots * observables // 8)
+
+
+def write_update(update: FrameUpdate) -> bytes:
+    """The update as it travels."""
+    head = _HEAD.pack(
+        update.window, update.through, update.began_ns, update.ended_ns, update.cpu_ns
+    )
+    return head + np.packbits(update.flips, bitorder="little").tobytes()
+
+
+def read_update(data: bytes, shots: int, observables: int) -> FrameUpdate:
+    """The inverse of `write_update`."""
+    window, through, began, ended, cpu = _HEAD.unpack_from(data)
+    raw = np.frombuffer(data, np.uint8, offset=_HEAD.size)
+    flips = np.unpackbits(raw, count=shots * observables, bitorder="little")
+    return FrameUpdate(window, through, flips.reshape(shots, observables), began, ended, cpu)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReport:
+    """A session in figures.
+
+    Attributes:
+        where: who decoded: "process", "thread" or "inline".
+        shots: memories side by side.
+        rounds: rounds pushed.
+        windows: windows decoded.
+        decode_s: time in which windows were being decoded.
+        decode_cpu_s: processor time of that.
+        overlap: share of `decode_s` in which the head was free to go on: before the last round was
+            pushed, less what the head spent held back by a full ring meanwhile.
+        blocked_s: time that the head was held back.
+        head_s: from the first push to the last.
+        reaction_s: from the last push until the last window was decoded.
+        us_per_round: decoding time of a round of one shot, in microseconds.
+        ring: counters of the ring of syndromes: waits and spills among them.
+    """
+
+    where: str
+    shots: int
+    rounds: int
+    windows: int
+    decode_s: float
+    decode_cpu_s: float
+    overlap: float
+    blocked_s: float
+    head_s: float
+    reaction_s: float
+    us_per_round: float
+    ring: RingCounters
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures as a JSON object."""
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class Timings:
+    """Times of a session's two sides, on the machine's one monotonic clock."""
+
+    first: int = 0
+    last: int = 0
+    busy: list[tuple[int, int]] = field(default_factory=list)
+    held: list[tuple[int, int]] = field(default_factory=list)
+    cpu: int = 0
+
+    def began(self) -> None:
+        """A push begins."""
+        if not self.first:
+            self.first = time.monotonic_ns()
+
+    def pushed(self) -> None:
+        """A push has ended."""
+        self.last = time.monotonic_ns()
+
+    @contextmanager
+    def blocked(self) -> Iterator[None]:
+        """While the head is held back."""
+        began = time.monotonic_ns()
+        try:
+            yield
+        finally:
+            self.held.append((began, time.monotonic_ns()))
+
+    def decoded(self, update: FrameUpdate, now: int) -> None:
+        """A window has been decoded; `now` caps clocks that run ahead."""
+        self.busy.append((update.began_ns, min(update.ended_ns, now)))
+        self.cpu += update.cpu_ns
+
+    def report(self, *, where: str, shots: int, rounds: int, ring: RingCounters) -> SessionReport:
+        """The figures."""
+        decode = sum(end - start for start, end in self.busy)
+        hidden = 0
+        if where != "inline":  # inline decoding stands in the head's way, whenever it is
+            hidden = sum(max(0, min(end, self.last) - start) for start, end in self.busy)
+            hidden -= sum(_common(one, other) for one in self.busy for other in self.held)
+        final = max((end for _, end in self.busy), default=self.last)
+        done = max(1, rounds * shots)
+        return SessionReport(
+            where=where,
+            shots=shots,
+            rounds=rounds,
+            windows=len(self.busy),
+            decode_s=decode / 1e9,
+            decode_cpu_s=self.cpu / 1e9,
+            overlap=max(0, hidden) / decode if decode else 0.0,
+            blocked_s=sum(end - start for start, end in self.held) / 1e9,
+            head_s=(self.last - self.first) / 1e9,
+            reaction_s=max(0, final - self.last) / 1e9,
+            us_per_round=decode / 1e3 / done,
+            ring=ring,
+        )
+
+
+def _common(one: tuple[int, int], other: tuple[int, int]) -> int:
+    return max(0, min(one[1], other[1]) - max(one[0], other[0]))

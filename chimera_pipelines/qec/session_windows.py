@@ -1,0 +1,153 @@
+"""The decoder's state in a session: rounds in, frame updates out, without processes.
+
+A window is decoded as soon as the last of its rounds is there. It is the loop of
+`SlidingWindow.decode_batch` cut where rounds arrive, so both give the same corrections.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import stim
+
+from chimera_pipelines.qec.errors import DecodingError
+from chimera_pipelines.qec.projection import check_detectable
+from chimera_pipelines.qec.session_report import FrameUpdate, update_bytes
+from chimera_pipelines.qec.windows import SlidingWindow
+
+_MOST_ROUNDS: Final = 1 << 20
+
+
+class WindowFeed:
+    """Windows over a memory whose rounds come one by one.
+
+    Args:
+        windows: windows of one observable, or of several over the same detectors.
+        shots: memories side by side.
+
+    Attributes:
+        rounds: layers of the memory, empty ones included.
+        observables: how many.
+        columns: for each round the ids of its detectors, ascending.
+        ends: for each window the round up to which it makes corrections final, exclusive.
+        update_bytes: bytes of an update as it travels.
+
+    Raises:
+        DecodingError: CHIM793 for windows that do not belong together; CHIM794 for no shots.
+    """
+
+    def __init__(self, windows: SlidingWindow | Sequence[SlidingWindow], *, shots: int) -> None:
+        self._all = (windows,) if isinstance(windows, SlidingWindow) else tuple(windows)
+        if shots < 1:
+            raise DecodingError("CHIM794", f"{shots!r} shots", hint="at least one")
+        _check_alike(self._all)
+        first = self._all[0]
+        start, last = int(first.times.min()), int(first.times.max())
+        self.rounds, self.observables, self._shots = last - start + 1, len(self._all), shots
+        if self.rounds > _MOST_ROUNDS:
+            raise DecodingError("CHIM793", f"{self.rounds} layers", hint=f"at most {_MOST_ROUNDS}")
+        self.columns = [
+            np.flatnonzero(first.times == start + number) for number in range(self.rounds)
+        ]
+        count, self._reach = len(first.windows), first.commit + first.buffer
+        self.ends = [first.commit * (n + 1) for n in range(count - 1)] + [self.rounds]
+        self._needed = [min(first.commit * n + self._reach, self.rounds) for n in range(count)]
+        self._needed[-1] = self.rounds
+        self.update_bytes = update_bytes(shots, self.observables)
+        self._left = np.zeros((self.observables, shots, len(first.times)), np.uint8)
+        self._seen = self._window = 0
+
+    def add(self, packed: bytes) -> Iterator[FrameUpdate]:
+        """Takes the next round, packed as the session sends it; gives what becomes final."""
+        columns = self.columns[self._seen]
+        raw = np.frombuffer(packed, np.uint8)
+        bits = np.unpackbits(raw, count=self._shots * columns.size, bitorder="little")
+        self._left[:, :, columns] ^= bits.reshape(1, self._shots, columns.size)
+        self._seen += 1
+        while self._window < len(self.ends) and self._needed[self._window] <= self._seen:
+            yield self._decode(self._window)
+            self._window += 1
+
+    @property
+    def complete(self) -> bool:
+        """Whether the last window is decoded."""
+        return self._window == len(self.ends)
+
+    def _decode(self, number: int) -> FrameUpdate:
+        began, cpu = time.monotonic_ns(), time.thread_time_ns()
+        flips = np.zeros((self._shots, self.observables), np.uint8)
+        for observable, windows in enumerate(self._all):
+            window, left = windows.windows[number], self._left[observable]
+            flips[:, observable], defects = window.decode(left[:, window.detectors])
+            left[:, window.carried] ^= defects
+        return FrameUpdate(
+            window=number,
+            through=self.ends[number],
+            flips=flips,
+            began_ns=began,
+            ended_ns=time.monotonic_ns(),
+            cpu_ns=time.thread_time_ns() - cpu,
+        )
+
+
+def windows_of(
+    model: stim.DetectorErrorModel,
+    *,
+    commit: int,
+    buffer: int,
+    times: Sequence[int] | None = None,
+    inner: Any = None,
+) -> list[SlidingWindow]:
+    """For each observable of a model of one basis windows that decode it alone.
+
+    Raises:
+        DetectorModelError: CHIM792, DecodingError: CHIM793, as `SlidingWindow`.
+    """
+    check_detectable(model)
+    return [
+        SlidingWindow(
+            only(model, observable), commit=commit, buffer=buffer, times=times, inner=inner
+        )
+        for observable in range(max(1, model.num_observables))
+    ]
+
+
+def only(model: stim.DetectorErrorModel, observable: int) -> stim.DetectorErrorModel:
+    """The model with one observable, which becomes L0."""
+    if model.num_observables == 1 and observable == 0:
+        return model
+    out = stim.DetectorErrorModel()
+    for one in model.flattened():
+        if one.type == "logical_observable":
+            continue
+        targets = []
+        for target in one.targets_copy():
+            if isinstance(target, stim.DemTarget) and target.is_logical_observable_id():
+                if target.val != observable:
+                    continue
+                target = stim.target_logical_observable_id(0)  # noqa: PLW2901
+            targets.append(target)
+        if targets:
+            out.append(one.type, one.args_copy(), targets)
+    out.append("logical_observable", [], [stim.target_logical_observable_id(0)])
+    return out
+
+
+def _check_alike(windows: Sequence[SlidingWindow]) -> None:
+    shapes = {(one.times.tobytes(), one.commit, one.buffer) for one in windows}
+    if len(shapes) != 1:
+        raise DecodingError(
+            "CHIM793",
+            f"{len(windows)} sets of windows over {len(shapes)} different memories",
+            hint="one SlidingWindow an observable, with equal times, commit and buffer",
+        )
+
+
+def as_rounds(feed: WindowFeed, bits: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
+    """Shots [shots, detectors] taken apart into the rounds that a session is pushed."""
+    for columns in feed.columns:
+        yield bits[:, columns]

@@ -1,0 +1,262 @@
+"""Sliding windows: decode a long memory while it runs, a few layers at a time.
+
+A window covers `commit` layers whose corrections become final and `buffer` layers behind them that
+only lend their view. Edges with an end in the commit region are committed: their observable flips
+add up, and where they reach into the next window's first layer they leave an artificial defect
+there. A window is a detector error model of its own, whose observables are the true one and these
+defects, so any decoder can decode it. Edges that leave a window through its open end are edges to
+the boundary. A memory has three different windows: the first, those in the middle, the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import sinter
+import stim
+
+from chimera_pipelines.qec.decoders import Packed, PyMatchingDecoder, decoder, packed_shots
+from chimera_pipelines.qec.errors import DecodingError
+from chimera_pipelines.qec.projection import check_detectable, either, symptoms
+
+Ids = npt.NDArray[np.int64]
+_EDGE: Final = 2
+_DIGITS: Final = 12  # equal windows add equal probabilities in another order
+
+
+class WindowDecoder(sinter.Decoder):  # type: ignore[misc]
+    """Decoding in sliding windows over the detectors' last coordinate.
+
+    Args:
+        commit: layers that become final with each window.
+        buffer: layers behind them; the distance loses nothing, half of it 2 to 5 per cent.
+        inner: name of the decoder of a window.
+    """
+
+    def __init__(self, *, commit: int, buffer: int, inner: str = "pymatching") -> None:
+        self.commit = commit
+        self.buffer = buffer
+        self.inner = decoder(inner)
+
+    def compile_decoder_for_dem(self, *, dem: stim.DetectorErrorModel) -> CompiledWindows:
+        """Windows for the model.
+
+        Raises:
+            DetectorModelError: CHIM792 for an undetectable error.
+            DecodingError: CHIM793 when errors are no edges, or detectors have no time.
+        """
+        found = SlidingWindow(dem, commit=self.commit, buffer=self.buffer, inner=self.inner)
+        return CompiledWindows(found)
+
+
+class CompiledWindows(sinter.CompiledDecoder):  # type: ignore[misc]
+    """Windows for one model."""
+
+    def __init__(self, windows: SlidingWindow) -> None:
+        self.windows = windows
+
+    def decode_shots_bit_packed(self, *, bit_packed_detection_event_data: Packed) -> Packed:
+        """Predicted flips of the one observable, uint8[shots, 1].
+
+        Raises:
+            DecodingError: CHIM794 unless the data are uint8[shots, ceil(detectors / 8)].
+        """
+        count = len(self.windows.times)
+        shots = packed_shots(bit_packed_detection_event_data, count)
+        bits = np.unpackbits(shots, axis=1, count=count, bitorder="little")
+        return self.windows.decode_batch(bits)[:, None]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One window.
+
+    Attributes:
+        detectors: ids that it looks at.
+        carried: ids of the next window's first layer, which get its artificial defects.
+        compiled: `sinter.CompiledDecoder`; it predicts the observable, then those of `carried`.
+    """
+
+    detectors: Ids
+    carried: Ids
+    compiled: Any
+
+    def decode(self, bits: npt.NDArray[np.uint8]) -> tuple[Packed, Packed]:
+        """What becomes final: uint8[shots] observable flips, uint8[shots, carried] defects.
+
+        Args:
+            bits: uint8[shots, detectors], artificial defects of the window before included.
+        """
+        packed = np.packbits(bits, axis=1, bitorder="little")
+        found = self.compiled.decode_shots_bit_packed(bit_packed_detection_event_data=packed)
+        flips = np.unpackbits(found, axis=1, count=1 + len(self.carried), bitorder="little")
+        return flips[:, 0], flips[:, 1:]
+
+
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    ends: tuple[int, ...]
+    flips: bool
+    chance: float
+
+
+class SlidingWindow:
+    """All windows over a model of one basis and one observable.
+
+    Args:
+        model: graph of one basis (`projection.project`, `one_basis`).
+        commit: layers that become final with each window, at least 1.
+        buffer: layers behind them.
+        times: layer of each detector; None: its last coordinate.
+        inner: `sinter.Decoder` of the windows; None: matching.
+
+    Raises:
+        DetectorModelError: CHIM792 for an undetectable error.
+        DecodingError: CHIM793 when errors are no edges, there is not exactly one observable, or
+            layers or sizes are none.
+    """
+
+    def __init__(
+        self,
+        model: stim.DetectorErrorModel,
+        *,
+        commit: int,
+        buffer: int,
+        times: Sequence[int] | None = None,
+        inner: Any = None,
+    ) -> None:
+        if commit < 1 or buffer < 0:
+            raise DecodingError(
+                "CHIM793",
+                f"a window of {commit!r} committed and {buffer!r} buffered layers",
+                hint="commit at least one layer",
+            )
+        self.times = np.asarray(_times(model) if times is None else times, np.int64)
+        self.commit, self.buffer = commit, buffer
+        self._edges = _edges(model)
+        self._inner = PyMatchingDecoder() if inner is None else inner
+        self._graphs: dict[str, Any] = {}
+        self.windows = tuple(self._build())
+
+    @property
+    def graphs(self) -> int:
+        """How many different windows there are."""
+        return len(self._graphs)
+
+    def decode_batch(self, bits: npt.NDArray[np.uint8] | npt.NDArray[np.bool_]) -> Packed:
+        """Observable flips uint8[shots] of shots uint8 or bool[shots, detectors].
+
+        Raises:
+            DecodingError: CHIM794 when a shot has another number of detectors.
+        """
+        if bits.ndim != _EDGE or bits.shape[1] != len(self.times):
+            raise DecodingError(
+                "CHIM794",
+                f"shots of shape {list(bits.shape)}, not [shots, {len(self.times)}]",
+                hint="one column a detector",
+            )
+        left = bits.astype(np.uint8)
+        flips = np.zeros(len(left), np.uint8)
+        for window in self.windows:
+            flipped, defects = window.decode(left[:, _columns(window.detectors)])
+            flips ^= flipped
+            left[:, _columns(window.carried)] ^= defects
+        return flips
+
+    def _build(self) -> list[Window]:
+        found, start, last = list[Window](), int(self.times.min()), int(self.times.max())
+        while True:
+            final = start + self.commit + self.buffer > last
+            end = last + 1 if final else start + self.commit + self.buffer
+            committed = last + 1 if final else start + self.commit
+            inside = np.flatnonzero((self.times >= start) & (self.times < end))
+            carried = np.flatnonzero(self.times == committed)
+            found.append(Window(inside, carried, self._graph(start, committed, inside, carried)))
+            if final:
+                return found
+            start = committed
+
+    def _graph(self, start: int, committed: int, inside: Ids, carried: Ids) -> Any:
+        index = {int(d): n for n, d in enumerate(inside)}
+        faults = {int(d): n + 1 for n, d in enumerate(carried)}
+        edges: dict[tuple[int, ...], tuple[float, frozenset[int]]] = {}
+        for edge in self._edges:
+            ends = tuple(sorted(index[d] for d in edge.ends if d in index))
+            if not ends or any(self.times[d] < start for d in edge.ends):
+                continue  # outside, or committed by the window before
+            fault = frozenset[int]()
+            if any(self.times[d] < committed for d in edge.ends):
+                fault = frozenset(faults[d] for d in edge.ends if d in faults)
+                fault |= {0} if edge.flips else frozenset()
+            chance, before = edges.get(ends, (0.0, fault))
+            if before == fault:
+                edges[ends] = either(chance, edge.chance), fault
+            elif edge.chance > chance:
+                edges[ends] = edge.chance, fault
+        return self._compiled(_written(edges, len(inside), len(carried)))
+
+    def _compiled(self, model: stim.DetectorErrorModel) -> Any:
+        key = str(model)
+        if key not in self._graphs:
+            self._graphs[key] = self._inner.compile_decoder_for_dem(dem=model)
+        return self._graphs[key]
+
+
+def _written(
+    edges: dict[tuple[int, ...], tuple[float, frozenset[int]]], detectors: int, carried: int
+) -> stim.DetectorErrorModel:
+    model = stim.DetectorErrorModel()
+    for ends, (chance, fault) in sorted(edges.items(), key=lambda edge: edge[0]):
+        targets = [
+            *map(stim.target_relative_detector_id, ends),
+            *map(stim.target_logical_observable_id, sorted(fault)),
+        ]
+        model.append("error", round(chance, _DIGITS), targets)
+    for number in range(detectors):
+        model.append("detector", [], [stim.target_relative_detector_id(number)])
+    for number in range(1 + carried):
+        model.append("logical_observable", [], [stim.target_logical_observable_id(number)])
+    return model
+
+
+def _edges(model: stim.DetectorErrorModel) -> list[_Edge]:
+    check_detectable(model)
+    if model.num_observables != 1:
+        raise DecodingError(
+            "CHIM793",
+            f"windows decode one observable, not {model.num_observables}",
+            hint="decode observables one by one",
+        )
+    found = []
+    for (detectors, observables), chance in symptoms(model).items():
+        if len(detectors) > _EDGE:
+            raise DecodingError(
+                "CHIM793",
+                f"error({chance:.6g}) flips {len(detectors)} detectors and is no edge",
+                hint="project the undecomposed model on one basis",
+            )
+        if detectors and chance > 0:
+            found.append(_Edge(detectors, bool(observables), min(chance, 1 - 1e-12)))
+    return found
+
+
+def _columns(ids: Ids) -> slice | Ids:
+    """Ids in a row as a slice: a view, where an array of ids would be a copy."""
+    if len(ids) and int(ids[-1]) - int(ids[0]) == len(ids) - 1:
+        return slice(int(ids[0]), int(ids[-1]) + 1)
+    return ids
+
+
+def _times(model: stim.DetectorErrorModel) -> list[int]:
+    places = model.get_detector_coordinates()
+    if not places or any(not place for place in places.values()):
+        raise DecodingError(
+            "CHIM793",
+            "detectors without coordinates: their layers are unknown",
+            hint="give `times`, a layer for each detector",
+        )
+    return [round(places[d][-1]) for d in range(model.num_detectors)]

@@ -1,0 +1,1 @@
+"""Batched state vectors on PyTorch: fused layers, expectation values, adjoint gradients."""
