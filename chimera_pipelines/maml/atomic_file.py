@@ -17,12 +17,18 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from chimera_pipelines import file_lock
+
 _TEMPORARY = ".history-tmp"
 _STALE_S = 60.0
 
 
 def lock(path: Path, *, create: bool) -> int:
-    """A handle with the exclusive lock of the file that now has this path."""
+    """A handle with the exclusive lock of the file that now has this path.
+
+    Raises:
+        UsageError: CHIM229, somebody else holds it for too long.
+    """
     flags = os.O_RDONLY | os.O_CLOEXEC
     if create:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,7 +36,7 @@ def lock(path: Path, *, create: bool) -> int:
     while True:
         handle = os.open(path, flags, 0o644)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            file_lock.take(handle, path)
             mine = os.fstat(handle)
             now = path.stat()
         except FileNotFoundError:

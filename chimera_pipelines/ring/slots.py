@@ -8,13 +8,13 @@ two stores have its header, since then two whole shares are there.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from chimera_pipelines import file_lock
 from chimera_pipelines.ring.share_errors import ShareError
 from chimera_pipelines.ring.shares import Manifest, Share, read_share
 from chimera_pipelines.ring.state_records import StateKey, StateRef
@@ -39,11 +39,16 @@ class Slots:
 
     @contextmanager
     def locked(self, head: str) -> Iterator[None]:
-        """Hold the head's slots against other processes and threads that would write them."""
+        """Hold the head's slots against other processes and threads that would write them.
+
+        Raises:
+            UsageError: CHIM229, somebody else holds them for too long.
+        """
         self._locks.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self._locks / f"{head}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        path = self._locks / f"{head}.lock"
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            file_lock.take(handle, path)
             yield
         finally:
             os.close(handle)

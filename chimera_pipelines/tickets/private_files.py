@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from chimera_pipelines import file_lock
 from chimera_pipelines.errors import SettingsError, Where
 from chimera_pipelines.tickets.sealing import from_base64url
 
@@ -74,11 +74,16 @@ def passphrase_salt(folder: Path) -> bytes:
 
 @contextmanager
 def locked(root: Path) -> Iterator[None]:
-    """Hold the key store, so that concurrent first uses agree on the same keys."""
+    """Hold the key store, so that concurrent first uses agree on the same keys.
+
+    Raises:
+        UsageError: CHIM229, somebody else holds it for too long.
+    """
     root.mkdir(parents=True, exist_ok=True)
-    handle = os.open(root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    path = root / ".lock"
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        file_lock.take(handle, path)
         yield
     finally:
         os.close(handle)
