@@ -45,13 +45,15 @@ class NodeAgent:
         self._heads = tuple(heads)
         self._starting = threading.Lock()
         self._running: _Running | None = None
+        self._dropped: list[str] = []
 
     def watch(self, version: int | None) -> dict[str, Any]:
         """The state of the heads here when it is another than `version`, or after a second.
 
         Returns:
-            `{"folder", "version", "heads": {head: {"entry", "beat"}}}`; `{"error"}` when the agent
-            does not start; `{"gone": folder}` when it has died: the next call starts another.
+            `{"folder", "version", "heads": {head: {"entry", "beat"}}, "dropped"}`, of which
+            `dropped` says what it was asked and did not take; `{"error"}` when the agent does not
+            start; `{"gone": folder}` when it has died: the next call starts another.
         """
         with self._starting:
             running = self._running
@@ -64,14 +66,20 @@ class NodeAgent:
         if "gone" in found:
             running.close()
             self._running = None
-        return found
+            return found
+        dropped, self._dropped = self._dropped, []
+        return {**found, "dropped": dropped}
 
     def request(self, frame: Mapping[str, Any]) -> None:
-        """Hand a control request on to the agent here."""
+        """Hand a control request on to the agent here; `watch` tells when it does not take it."""
         running = self._running
-        if running is not None:
-            with suppress(OSError, EOFError, ChimeraError):  # it dies: `watch` tells
-                running.ask(frame)
+        if running is None:
+            return
+        try:
+            running.ask(frame)
+        except (OSError, EOFError, ChimeraError) as error:
+            what = f"{frame['do']} {frame.get('head', '')}".rstrip()
+            self._dropped.append(f"{what}: {type(error).__name__} {error}".rstrip())
 
     def stop(self) -> None:
         """End the agent and its heads."""
@@ -157,7 +165,8 @@ class _Running:
         self._handle.close()
 
     def _connected(self) -> wire.Connection:
-        return wire.connect(CONTROL, self._secret, directory=self._handle.directory)
+        folder = self._handle.directory
+        return wire.connect(CONTROL, self._secret, directory=folder, timeout_s=_ANSWER_S)
 
     def _follow(self) -> None:
         try:

@@ -207,6 +207,9 @@ class Placement:
         if "gone" in told:
             self._lost(slot, "its agent is gone")
             return None
+        for what in told.get("dropped", ()):
+            heads = ", ".join(slot.heads)
+            _log.warning("heads %s: the agent there did not take a request: %s", heads, what)
         folder = str(told["folder"])
         if not Path(folder).exists():
             # Fenced while it could not be reached; Ray starts the actor again without it.

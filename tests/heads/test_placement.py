@@ -244,6 +244,16 @@ def test_a_machine_that_answers_again_after_it_was_fenced_is_started_anew(placed
     _eventually(lambda: False in placed.ray.actors[1].killed)
 
 
+def test_a_request_that_was_dropped_is_logged(
+    placed: Placed, caplog: pytest.LogCaptureFixture
+) -> None:
+    placed.runs(0)
+    answers = placed.ray.actors[0].says
+    placed.ray.actors[0].says = lambda v: {**answers(v), "dropped": ["start HEAD_3: TimeoutError"]}
+    _eventually(lambda: "start HEAD_3: TimeoutError" in caplog.text)
+    assert "heads HEAD_1, HEAD_3: the agent there did not take" in caplog.text
+
+
 def test_an_agent_that_does_not_start_is_told(placed: Placed) -> None:
     error = {"code": "CHIM718", "message": "cannot import 'x'", "hint": None, "where": None}
     placed.ray.actors[0].says = lambda _: {"error": error}
