@@ -56,7 +56,7 @@ class Giving:
     _numbers: count[int] = field(default_factory=count)
 
     def __post_init__(self) -> None:
-        self._placing = Placing(self.heads, self.router, self.required)
+        self._placing = Placing(self.heads, self.router, self.required, self.clock)
         ledger = self.state.run.services.settings.ledger
         self._resumptions = Resumptions(recorder(ledger), self.clock)
 

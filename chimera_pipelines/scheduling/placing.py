@@ -7,7 +7,7 @@ started for kernels that would otherwise wait: a plan of one kernel after the ot
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from chimera_pipelines.errors import HeadUnavailableError
@@ -66,13 +66,21 @@ class Placing:
         heads: of the agent.
         router: chooses among those that could.
         required: heads that are being started already.
+        clock: monotonic seconds, that of `Attempt.since`.
 
     Attributes:
         lost: heads that will not come back, and how they were lost.
     """
 
-    def __init__(self, heads: Heads, router: Router, required: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        heads: Heads,
+        router: Router,
+        required: Collection[str] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._heads = heads
+        self._clock = clock
         self._router = router
         self._required = set(required)
         self._silent: set[str] = set()
@@ -108,7 +116,7 @@ class Placing:
         idle = [head for head in up if head in free and head not in self._silent]
         busy = [head for head in up if head not in idle]
         jobs = [self._job(attempt) for attempt in waiting]
-        found = self._router.choose(jobs, idle, busy=busy, now=time.monotonic())
+        found = self._router.choose(jobs, idle, busy=busy, now=self._clock())
         if found is None:
             return None
         job, head = found

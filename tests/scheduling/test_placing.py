@@ -13,7 +13,7 @@ from chimera_pipelines.scheduling.mailbox import Mailbox
 from chimera_pipelines.scheduling.placing import Placing
 from chimera_pipelines.scheduling.plan import Plan
 from chimera_pipelines.scheduling.reputation import Reputation
-from chimera_pipelines.scheduling.router import NoHeadError
+from chimera_pipelines.scheduling.router import PATIENCE_POOR_S, NoHeadError
 from tests.scheduling.stage import Heads, body, router
 
 
@@ -134,6 +134,21 @@ def test_a_critical_kernel_gets_no_head_of_bad_reputation(
     with pytest.raises(NoHeadError) as found:
         placing.next([waits(kernels["critical"])])
     assert found.value.job.key == "critical"
+
+
+def test_how_long_a_kernel_waited_is_told_by_one_clock(
+    heads: Heads, kernels: dict[str, KernelSpec]
+) -> None:
+    now = [1000.0]
+    poor = Reputation("HEAD_4", 1.0, 20.0)
+    placing = Placing(heads, router(poor), clock=lambda: now[0])
+    heads.come("HEAD_3")
+    heads.come("HEAD_4")
+    heads._busy.add("HEAD_3")
+    attempt = waits(kernels["a"], since=now[0])
+    assert placing.next([attempt]) is None, "it waits for the better one"
+    now[0] += PATIENCE_POOR_S + 1
+    assert placing.next([attempt]) == (attempt, "HEAD_4")
 
 
 def test_what_it_waits_for_is_said_of_each_head(
