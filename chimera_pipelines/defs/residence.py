@@ -9,11 +9,14 @@ from collections.abc import Callable
 from threading import RLock
 from typing import TYPE_CHECKING
 
+from chimera_pipelines.heads.performer import KEPT_RUNS
+
 if TYPE_CHECKING:
     from chimera_pipelines.lifecycle.run import Run
     from chimera_pipelines.lifecycle.services import Services
 
-KEPT_RUNS = 8
+# A Dagster run has one of ours for each document and partition in it, so there are more of them.
+KEPT = 2 * KEPT_RUNS
 
 
 class Residence:
@@ -33,7 +36,7 @@ class Residence:
             if key not in self._runs:
                 self._runs[key] = opened()
             self._runs.move_to_end(key)
-            while len(self._runs) > KEPT_RUNS:
+            while len(self._runs) > KEPT:
                 self._runs.popitem(last=False)[1].close()
             return self._runs[key]
 

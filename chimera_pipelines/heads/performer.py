@@ -24,6 +24,8 @@ Orphan: TypeAlias = Literal["finish", "cancel"]
 
 INCARNATIONS = "incarnations.json"
 """File of a heads directory: the newest incarnation of each head; older ones are fenced."""
+KEPT_RUNS = 4
+"""Runs that share a head take turns: performers keep what they have open for the last few."""
 
 
 class DeviceLostError(HeadUnavailableError):

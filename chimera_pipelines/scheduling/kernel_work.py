@@ -21,7 +21,7 @@ from typing import Any
 
 from chimera_pipelines.errors import ChimeraError
 from chimera_pipelines.heads.error_frames import error_json
-from chimera_pipelines.heads.performer import DeviceLostError, Emit, HeadContext, Work
+from chimera_pipelines.heads.performer import KEPT_RUNS, DeviceLostError, Emit, HeadContext, Work
 from chimera_pipelines.lifecycle import attempts, phases, publish
 from chimera_pipelines.lifecycle.records import Invocation, PhaseRecord
 from chimera_pipelines.lifecycle.run import Run
@@ -34,7 +34,6 @@ from chimera_pipelines.scheduling.opening import open_run
 from chimera_pipelines.scheduling.plan import Plan, read_plan
 from chimera_pipelines.settings import settings
 
-KEPT_RUNS = 4
 _ABANDONED = "its client is gone"
 _LOGGERS = ("chimera", "chimera_pipelines")
 

@@ -1,6 +1,6 @@
 import pytest
 
-from chimera_pipelines.defs.residence import KEPT_RUNS, Residence, here, reside
+from chimera_pipelines.defs.residence import KEPT, Residence, here, reside
 
 
 class Closing:
@@ -23,11 +23,11 @@ def test_a_run_is_opened_once(residence):
 
 
 def test_the_run_that_was_not_asked_for_longest_is_closed(residence):
-    runs = [residence.run((str(number),), Closing) for number in range(KEPT_RUNS)]
+    runs = [residence.run((str(number),), Closing) for number in range(KEPT)]
     residence.run(("0",), Closing)
     residence.run(("new",), Closing)
-    assert [run.closed for run in runs] == [0, 1, *[0] * (KEPT_RUNS - 2)]
-    assert residence.dagster_runs() == {"0", "new", *map(str, range(2, KEPT_RUNS))}
+    assert [run.closed for run in runs] == [0, 1, *[0] * (KEPT - 2)]
+    assert residence.dagster_runs() == {"0", "new", *map(str, range(2, KEPT))}
 
 
 def test_what_a_dagster_run_opened_is_forgotten_together(residence):

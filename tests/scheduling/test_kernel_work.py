@@ -15,6 +15,7 @@ import pytest
 from chimera_pipelines.heads.local import LocalHead, build_head
 from chimera_pipelines.heads.performer import (
     INCARNATIONS,
+    KEPT_RUNS,
     DeviceLostError,
     HeadContext,
     Performer,
@@ -25,7 +26,6 @@ from chimera_pipelines.lifecycle.run import Run
 from chimera_pipelines.lifecycle.run_id import new_run_id
 from chimera_pipelines.lifecycle.services import Services
 from chimera_pipelines.phase import PHASES, Phase
-from chimera_pipelines.scheduling import kernel_work
 from chimera_pipelines.scheduling.kernel_task import KernelTask, RunTask
 from chimera_pipelines.scheduling.kernel_work import KernelPerformer
 from chimera_pipelines.scheduling.opening import open_run
@@ -345,6 +345,6 @@ def test_a_run_that_cannot_be_opened_is_an_error_of_the_work(
 
 def test_a_pool_of_runs_is_kept(head: Head, task: Callable[..., KernelTask]) -> None:
     performer = head()
-    for _ in range(kernel_work.KEPT_RUNS + 2):
+    for _ in range(KEPT_RUNS + 2):
         performed(performer, replace(task(), phase=None))
-    assert len(performer._runs) == kernel_work.KEPT_RUNS
+    assert len(performer._runs) == KEPT_RUNS

@@ -20,8 +20,7 @@ from chimera_pipelines.defs._dagster_internals import (
     keep_connections,
     recon_job_from_origin,
 )
-
-KEPT_RUNS = 4
+from chimera_pipelines.heads.performer import KEPT_RUNS
 
 
 @dataclass

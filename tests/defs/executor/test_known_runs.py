@@ -5,7 +5,8 @@ import pytest
 
 from chimera_pipelines.defs._dagster_internals import InMemoryJob, ResolvedRunConfig
 from chimera_pipelines.defs.executor import known_runs
-from chimera_pipelines.defs.executor.known_runs import KEPT_RUNS, KnownRun, KnownRuns
+from chimera_pipelines.defs.executor.known_runs import KnownRun, KnownRuns
+from chimera_pipelines.heads.performer import KEPT_RUNS
 from tests.defs.executor import jobs
 
 
