@@ -65,6 +65,7 @@ def outcome_metadata(plan: Plan, outcome: Outcome) -> dict[str, Any]:
         "document_digest": plan.document.digest,
         **_maybe("cuda_ns", outcome.cuda_ns),
         **_maybe("reused_from", outcome.reused_from),
+        **_maybe("feedback_head", ", ".join(outcome.feedback_heads) or None),
         "seconds": sum(outcome.seconds.values()),
         **{f"seconds/{phase}": seconds for phase, seconds in outcome.seconds.items()},
         **_content(plan, outcome),

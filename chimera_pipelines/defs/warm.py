@@ -11,6 +11,7 @@ from chimera_pipelines.defs._dagster_internals import DAGSTER_STORAGES
 PERFORMERS = MappingProxyType(
     {
         "dagster": "chimera_pipelines.defs.executor.performer:DagsterPerformer",
+        "sessions": "chimera_pipelines.lifecycle.session_desk:SessionDesk",
         "regeneration": "chimera_pipelines.scheduling.regeneration:Regeneration",
     }
 )

@@ -3,7 +3,7 @@
 Works of all clients wait in one queue, first come first served; the main thread performs them one
 at a time. `watch` tells a client when the head becomes busy and idle. Registers are served at once
 in the thread that asks: two heads that ask each other in the middle of their works would otherwise
-wait for each other for ever.
+wait for each other for ever. Sessions for another head are served at once too, by a desk.
 
 A client that hangs up loses its works only if they were given so; else they go on, and whoever
 resumes the run adopts them.
@@ -21,6 +21,7 @@ from typing import Any, TypeAlias
 
 from chimera_pipelines.errors import HeadUnavailableError
 from chimera_pipelines.heads import register_frames
+from chimera_pipelines.heads.desk import SESSIONS, FrontDesk
 from chimera_pipelines.heads.device_faults import device_lost
 from chimera_pipelines.heads.frames import Bytes, Message
 from chimera_pipelines.heads.interrupts import Interrupts
@@ -56,7 +57,8 @@ class HeadServer:
         self.here = here
         self.interrupts = interrupts or Interrupts()
         self.timeline: dict[str, Any] | None = None
-        self._makers = performers
+        self._makers = {name: make for name, make in performers.items() if name != SESSIONS}
+        self._desk = FrontDesk(here, performers.get(SESSIONS))
         self._performers: dict[str, Performer] = {}
         self._tell = beat
         self._waiting: deque[Job] = deque()
@@ -88,11 +90,14 @@ class HeadServer:
             case "register":
                 answer, buffers = register_frames.serve(self.here.head, message)
                 self._send(peer, answer, buffers)
+            case "session":
+                self._desk.ask(peer, message)
             case other:
                 raise ValueError(f"frame {other!r}")
 
     def gone(self, peer: Peer) -> None:
         """A client has hung up."""
+        self._desk.gone(peer)
         with self._changed:
             self._watchers = [watcher for watcher in self._watchers if watcher is not peer]
             mine = [job.work.id for job in self._jobs() if job.peer is peer]
@@ -187,10 +192,11 @@ class HeadServer:
                 self._broadcast("idle")
 
     def close(self) -> None:
-        """Close every performer; an error of one is logged."""
-        for name, performer in self._performers.items():
+        """Close every performer and the desk; an error of one is logged."""
+        closing = {name: performer.close for name, performer in self._performers.items()}
+        for name, close in {**closing, SESSIONS: self._desk.close}.items():
             try:
-                performer.close()
+                close()
             except Exception:  # noqa: BLE001 - a performer's; the others are still to be closed
                 _log.exception("performer %r does not close", name)
         self._performers.clear()

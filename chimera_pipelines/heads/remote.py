@@ -20,6 +20,7 @@ from chimera_pipelines.heads.error_frames import error_of
 from chimera_pipelines.heads.frames import Bytes, Message, WireError
 from chimera_pipelines.heads.protocol import HeadInfo, Measurements, RegisterHandle
 from chimera_pipelines.heads.register_frames import embedding_json, info_of
+from chimera_pipelines.heads.state import State
 from chimera_pipelines.heads.tls import Tls
 from chimera_pipelines.quantum.budget import Shots, shots_as_json
 from chimera_pipelines.quantum.embedding import Embedding
@@ -50,8 +51,15 @@ class RemoteHead:
             UsageError, WireError: as `HeadsDirectory.read` and `wire.connect`.
         """
         state = HeadsDirectory(directory).read()
-        entry = None if state is None else state.heads.get(head)
-        if state is None or entry is None or entry.address is None:
+        if state is None:
+            raise _gone(head, "it does not run, for there is no agent")
+        return cls.at(directory, head, state)
+
+    @classmethod
+    def at(cls, directory: Path, head: str, state: State) -> RemoteHead:
+        """The incarnation of a head that `state` tells of; arguments and errors as `of`."""
+        entry = state.heads.get(head)
+        if entry is None or entry.address is None:
             raise _gone(head, "it does not run")
         try:
             tls = Tls.calling(entry.address, head, settings())
@@ -65,7 +73,7 @@ class RemoteHead:
         return info_of(self._value("describe"))
 
     def open(self, spec: Any) -> Any:
-        """Sessions do not cross processes.
+        """Session objects do not cross processes; `session` asks for what one does.
 
         Raises:
             HeadUnavailableError: CHIM706, always.
@@ -150,6 +158,32 @@ class RemoteHead:
         """Forget a register; one of another process is gone already."""
         self._value("drop", handle=handle.as_json())
 
+    def session(
+        self,
+        operation: str,
+        arguments: Mapping[str, Any],
+        buffers: Sequence[Bytes] = (),
+        *,
+        within_s: float,
+    ) -> Message:
+        """Ask the head's desk (`heads.desk`) for something in the session of this connection.
+
+        Args:
+            operation: "open", "load" or "call".
+            arguments: of it.
+            buffers: that go with it.
+            within_s: after which the head counts as dead.
+
+        Raises:
+            HeadUnavailableError: CHIM714, the head is gone, or says nothing in time.
+            ChimeraError: as the desk answered.
+        """
+        return self._ask({"op": operation, **arguments}, buffers, do="session", within_s=within_s)
+
+    def hang_up(self) -> None:
+        """Let whoever waits for an answer hear that there is none; from any thread."""
+        self._connection.hang_up()
+
     def close(self) -> None:
         """Hang up; the head and its registers stay."""
         self._connection.hang_up()
@@ -169,14 +203,25 @@ class RemoteHead:
     def _value(self, operation: str, **arguments: Any) -> Any:
         return self._ask({"op": operation, **arguments}).frame["value"]
 
-    def _ask(self, asked: Mapping[str, Any], buffers: Sequence[Bytes] = ()) -> Message:
+    def _ask(
+        self,
+        asked: Mapping[str, Any],
+        buffers: Sequence[Bytes] = (),
+        *,
+        do: str = "register",
+        within_s: float | None = None,
+    ) -> Message:
         with self._turn:
             number = next(self._numbers)
             try:
-                self._connection.send({"do": "register", "id": number, **asked}, buffers)
+                self._connection.settimeout(within_s)
+                self._connection.send({"do": do, "id": number, **asked}, buffers)
                 answer = self._connection.receive()
             except (OSError, EOFError) as error:
-                raise _gone(self._head, "it hung up") from error
+                self._connection.hang_up()  # an answer that comes late is nobody's
+                said = isinstance(error, TimeoutError)
+                what = f"no answer within {within_s:g} s" if said else "it hung up"
+                raise _gone(self._head, what) from error
             except WireError:
                 self._connection.hang_up()  # what follows on it cannot be trusted either
                 raise

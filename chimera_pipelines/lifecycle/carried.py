@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from chimera_pipelines.digest import JSONValue
+from chimera_pipelines.lifecycle.lending import Lent
 from chimera_pipelines.lifecycle.records import Invocation
 from chimera_pipelines.lifecycle.run import Run
 
@@ -30,7 +31,8 @@ class Carried:
         iteration: the pass that comes next, 1 for the first.
         inputs: values that replace inputs of the same name.
         series: numbers of the passes so far, by name.
-        passes: `{pass, head, incarnation, seconds}` of each.
+        passes: `{pass, head, incarnation, seconds}` of each, and `feedback_head` and
+            `feedback_incarnation` where an AI head ran the feedback block.
         cuda_ns: CUDA time of the passes so far.
     """
 
@@ -49,20 +51,23 @@ class Carried:
             return cls()
         return cls(**{name: note[name] for name in _KEPT})
 
-    def ended(self, invocation: Invocation, output: Mapping[str, Any]) -> None:
-        """Record what a pass gave and how long it took."""
+    def ended(
+        self, invocation: Invocation, output: Mapping[str, Any], lent: Lent | None = None
+    ) -> None:
+        """Record what a pass gave, how long it took, and who lent a session to it."""
         for name, value in output.items():
             if isinstance(value, int | float) and not isinstance(value, bool):
                 self.series.setdefault(name, []).append(float(value))
         now = time.monotonic()
-        self.passes.append(
-            {
-                "pass": self.iteration,
-                "head": invocation.head,
-                "incarnation": invocation.incarnation,
-                "seconds": round(now - self._begun, 6),
-            }
-        )
+        told = {
+            "pass": self.iteration,
+            "head": invocation.head,
+            "incarnation": invocation.incarnation,
+            "seconds": round(now - self._begun, 6),
+        }
+        if lent is not None:
+            told |= {"feedback_head": lent.head, "feedback_incarnation": lent.incarnation}
+        self.passes.append(told)
         self._begun = now
 
     def go_on(self, run: Run, invocation: Invocation, values: Mapping[str, JSONValue]) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.errors import KernelError, Where
-from chimera_pipelines.lifecycle import calls, circuits
+from chimera_pipelines.lifecycle import calls, circuits, learning_calls
 from chimera_pipelines.lifecycle.carried import Carried
 from chimera_pipelines.lifecycle.functions import available
 from chimera_pipelines.lifecycle.records import Invocation
@@ -122,8 +122,8 @@ def _iterate(passes: _Passes, invocation: Invocation, left: Callable[[], float])
                 raise _time_up(run, kernel)
             passes.again(current, invocation.seed + iteration - 1, left())
         output = _post(run, kernel, current, passes.last, left())
-        carried, done = _step(run, kernel, current, output, left())
-        so_far.ended(current, output)
+        carried, done = _step(run, kernel, current, output, left)
+        so_far.ended(current, output, run.lent(kernel))
         if done or iteration == limit:
             return {**output, "iterations": iteration, "converged": done}
         so_far.go_on(run, current, carried)
@@ -135,7 +135,7 @@ def _step(
     kernel: KernelSpec,
     invocation: Invocation,
     output: Mapping[str, JSONValue],
-    left_s: float,
+    left: Callable[[], float],
 ) -> tuple[dict[str, JSONValue], bool]:
     """Call the feedback block; returns the carried values and `done`."""
     block, file = kernel.feedback, run.document.path
@@ -146,10 +146,13 @@ def _step(
     chosen = calls.arguments(block, block.entry, names, file=file)
     arguments, attachments = calls.pack(chosen, run.services.store)
     assert isinstance(arguments, dict)  # noqa: S101 - pack keeps the outer object
-    session = run.session(kernel, phase=Phase.FEEDBACK)
-    outcome = session.call(
-        block.name, block.entry, arguments, attachments=attachments, timeout_s=left_s
-    )
+    if kernel.learns:
+        outcome = learning_calls.call(run, kernel, arguments, attachments, left)
+    else:
+        session = run.session(kernel, phase=Phase.FEEDBACK)
+        outcome = session.call(
+            block.name, block.entry, arguments, attachments=attachments, timeout_s=left()
+        )
     found = calls.returned(outcome, block, file=file, phase=Phase.FEEDBACK)
     store, inputs = run.store(kernel), invocation.inputs
     value = calls.received(found, block, store, inputs, file=file, phase=Phase.FEEDBACK)

@@ -127,7 +127,8 @@ class Outcome:
         output: the published object; None when the kernel failed.
         output_digest: `out` of MAML.md §8.
         series: numbers of each feedback pass by name, for plots over iterations.
-        passes: where and when each feedback pass ran: `{pass, head, incarnation, seconds}`.
+        passes: where and when each feedback pass ran: `{pass, head, incarnation, seconds}`, and
+            `feedback_head` and `feedback_incarnation` where an AI head ran its feedback block.
         ticket: `{seq, key, timestamp, root, signature_digest}`.
         checkpoint: `{id, bytes, shares, heads}`.
         drawing: `{circuit, counts, probabilities}` as far as there are such.
@@ -152,6 +153,12 @@ class Outcome:
     drawing: Mapping[str, Any]
     reused_from: str | None = None
     passes: Sequence[Mapping[str, Any]] = field(default_factory=list)
+
+    @property
+    def feedback_heads(self) -> tuple[str, ...]:
+        """Ids of the heads that ran a feedback block that learns, in the order of their passes."""
+        found = (one.get("feedback_head") for one in self.passes)
+        return tuple(dict.fromkeys(str(head) for head in found if head is not None))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; `from_json` reads it back."""

@@ -21,6 +21,7 @@ from chimera_pipelines.heads.local import LocalHead
 from chimera_pipelines.heads.performer import WrongSignatureError
 from chimera_pipelines.heads.protocol import Head
 from chimera_pipelines.lifecycle import admission, calls, outputs, registers, signing
+from chimera_pipelines.lifecycle.lending import Lent
 from chimera_pipelines.lifecycle.preload import preload
 from chimera_pipelines.lifecycle.progress import NoteKey
 from chimera_pipelines.lifecycle.receipts import (
@@ -30,7 +31,8 @@ from chimera_pipelines.lifecycle.receipts import (
 )
 from chimera_pipelines.lifecycle.records import Invocation
 from chimera_pipelines.lifecycle.sealing import close_note, open_note, sealing_of
-from chimera_pipelines.lifecycle.services import Services, SessionSpec
+from chimera_pipelines.lifecycle.services import Services
+from chimera_pipelines.lifecycle.session_spec import SessionSpec
 from chimera_pipelines.lifecycle.spec import BlockSpec, DocumentSpec, KernelSpec
 from chimera_pipelines.ring.blobs import ContentStore
 from chimera_pipelines.ring.seal import Sealing
@@ -83,6 +85,7 @@ class Run:
     again: set[str] = field(default_factory=set)
     told: Callable[[], None] = lambda: None
     _sessions: dict[str, Session] = field(default_factory=dict)
+    _lent: dict[str, Lent] = field(default_factory=dict)
     _registers: dict[tuple[str, str], Any] = field(default_factory=dict)
     _lock: RLock = field(default_factory=RLock)
 
@@ -125,7 +128,8 @@ class Run:
             asked = settings.sandbox == "process"
             why = "asked for by CHIMERA_SANDBOX" if asked else "document shipped with the package"
             journal.note("SANDBOX", f"run {self.run_id} uses tier process: {why}")
-        heads = sorted({head for kernel in self.kernels.values() for head in kernel.heads})
+        kernels = self.kernels.values()
+        heads = sorted({head for k in kernels for head in (*k.heads, *k.feedback_heads)})
         return journal.grant(self.run_id, settings.principal, heads, settings.grant_hours)
 
     def left_s(self) -> float:
@@ -140,7 +144,8 @@ class Run:
         """
         with self._lock:
             self.stopped = self.stopped or reason
-            sessions = list(self._sessions.values())
+            lent = [one.session for one in self._lent.values()]
+            sessions = [*self._sessions.values(), *lent]
         for session in sessions:
             session.abort()
         self.told()
@@ -179,10 +184,31 @@ class Run:
             late = self.stopped is not None
         if late:  # `stop` came while it was being opened, and did not see it
             session.abort()
-        for block in (kernel.block, kernel.feedback):
+        for block in (kernel.block, None if kernel.learns else kernel.feedback):
             if block is not None and block.language in ("python", "qiskit"):
                 self._load(session, block, phase)
         return session
+
+    def lent(self, kernel: KernelSpec) -> Lent | None:
+        """What is lent to the kernel's feedback block now."""
+        with self._lock:
+            return self._lent.get(kernel.name)
+
+    def hold(self, kernel: KernelSpec, lent: Lent) -> None:
+        """Keep what was lent until the kernel's end, and let `stop` end it."""
+        with self._lock:
+            self._lent[kernel.name] = lent
+            late = self.stopped is not None
+        if late:
+            lent.session.abort()
+
+    def give_back(self, kernel: KernelSpec) -> Lent | None:
+        """End what was lent; what it was."""
+        with self._lock:
+            lent = self._lent.pop(kernel.name, None)
+        if lent is not None:
+            lent.session.close()
+        return lent
 
     def session_spec(self, kernel: KernelSpec) -> SessionSpec:
         """What a session of the kernel needs."""
@@ -234,11 +260,13 @@ class Run:
     def release(self, kernel: str) -> None:
         """End the kernel's session and drop its registers."""
         with self._lock:
+            lent = self._lent.pop(kernel, None)
             session = self._sessions.pop(kernel, None)
             mine = [key for key in self._registers if key[0] == kernel]
             handles = [self._registers.pop(key) for key in mine]
-        if session is not None:
-            session.close()
+        for one in (session, None if lent is None else lent.session):
+            if one is not None:
+                one.close()
         for handle in handles:
             self.head(handle.head).drop(handle)
 

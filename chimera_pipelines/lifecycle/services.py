@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -22,7 +21,9 @@ from chimera_pipelines.heads.simulator import require_simulator
 from chimera_pipelines.ledger.ledger import Ledger
 from chimera_pipelines.lifecycle import sealing
 from chimera_pipelines.lifecycle.journal import Journal
+from chimera_pipelines.lifecycle.lending import InProcess, Lender
 from chimera_pipelines.lifecycle.progress import Progress
+from chimera_pipelines.lifecycle.session_spec import SessionSpec
 from chimera_pipelines.lifecycle.spec import DocumentSpec, KernelSpec
 from chimera_pipelines.ring.blobs import ContentStore
 from chimera_pipelines.ring.ring import Ring
@@ -37,15 +38,6 @@ from chimera_pipelines.tickets.keys import KeyStore
 
 KEPT_POOLS = 4
 KEPT_JOURNALS = 16
-
-
-@dataclass(frozen=True, slots=True)
-class SessionSpec:
-    """A sandbox session: its tier, the modules it imports first, wall clock of one attempt."""
-
-    tier: tiers.Tier
-    preload: tuple[str, ...]
-    timeout_s: float
 
 
 class Here(Protocol):
@@ -73,11 +65,15 @@ class Services:
     Args:
         settings: of this process.
         here: the head whose process this is; None where heads live in the process of the run.
+        lender: finds AI heads for feedback blocks that learn; by default those of this process.
     """
 
-    def __init__(self, settings: Settings, *, here: Here | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, here: Here | None = None, lender: Lender | None = None
+    ) -> None:
         self.settings = settings
         self.here = here
+        self.lender: Lender = lender or InProcess(lambda: self.heads)
         self._lock = RLock()
         self._pools: dict[tuple[tiers.Tier, float], SessionPool] = {}
         self._journals: dict[tuple[str, str], Journal] = {}

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal, TypeAlias
 
 from chimera_pipelines.digest import JSONValue
+from chimera_pipelines.maml.graph import AI_HEADS
 from chimera_pipelines.quantum.budget import Shots, shots_from_json
 
 HeadKind: TypeAlias = Literal["quantum", "ai"]
@@ -108,6 +109,16 @@ class KernelSpec:
     def critical(self) -> bool:
         """Whether its failure stops the whole run at once."""
         return bool(self.options.get("critical", False))
+
+    @property
+    def learns(self) -> bool:
+        """Whether its feedback block imports torch, itself or by what it calls of `blocks`."""
+        return self.feedback is not None and "torch" in self.feedback.imports
+
+    @property
+    def feedback_heads(self) -> tuple[str, ...]:
+        """Ids of the AI heads that may run its feedback block; none when that does not learn."""
+        return AI_HEADS if self.learns else ()
 
     @property
     def work(self) -> str:

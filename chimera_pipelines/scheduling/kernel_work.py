@@ -30,6 +30,7 @@ from chimera_pipelines.lifecycle.spec import KernelSpec
 from chimera_pipelines.phase import PHASES, Phase
 from chimera_pipelines.sandbox.tiers import Tier
 from chimera_pipelines.scheduling.kernel_task import KernelTask, Record, RunTask, read_record
+from chimera_pipelines.scheduling.lender import AgentLender
 from chimera_pipelines.scheduling.opening import open_run
 from chimera_pipelines.scheduling.plan import Plan, read_plan
 from chimera_pipelines.settings import settings
@@ -47,7 +48,8 @@ class KernelPerformer:
     """
 
     def __init__(self, here: HeadContext, services: Services | None = None) -> None:
-        self._services = services or Services(settings(), here=here)
+        lender = AgentLender(here, settings())
+        self._services = services or Services(settings(), here=here, lender=lender)
         self._plans: dict[str, Plan] = {}
         self._runs: OrderedDict[tuple[str, str], Run] = OrderedDict()
         self._now: tuple[Work, Run] | None = None

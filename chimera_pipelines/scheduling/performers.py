@@ -10,6 +10,7 @@ KERNEL = "kernel"
 PERFORMERS = MappingProxyType(
     {
         KERNEL: "chimera_pipelines.scheduling.kernel_work:KernelPerformer",
+        "sessions": "chimera_pipelines.lifecycle.session_desk:SessionDesk",
         "regeneration": "chimera_pipelines.scheduling.regeneration:Regeneration",
     }
 )

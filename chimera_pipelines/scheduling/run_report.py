@@ -61,6 +61,7 @@ class KernelReport:
             "output": found.output,
             "ticket": dict(found.ticket),
             "checkpoint": found.checkpoint,
+            **({"feedback_heads": [*found.feedback_heads]} if found.feedback_heads else {}),
         }
 
 

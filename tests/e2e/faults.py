@@ -120,11 +120,11 @@ def allocate_or_be_full(descriptor, offset, size):
 os.posix_fallocate = allocate_or_be_full
 
 
-def ended_or_die(self, invocation, output):
+def ended_or_die(self, invocation, output, *more):
     tell(f"{invocation.kernel} {self.iteration}\n", TOLD.with_name("passes"))
     if marked(f"die_pass{self.iteration}_{invocation.kernel}"):
         die()
-    ended(self, invocation, output)
+    ended(self, invocation, output, *more)
 
 
 wire._send_all = send_or_corrupt

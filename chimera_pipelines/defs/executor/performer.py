@@ -39,11 +39,13 @@ class DagsterPerformer:
 
     def __init__(self, here: HeadContext) -> None:
         from chimera_pipelines.lifecycle.services import Services
+        from chimera_pipelines.scheduling.lender import AgentLender
 
         spare_search_path()
         self._here = here
         self._known = KnownRuns()
-        self._residence = Residence(Services(settings(), here=here))
+        lender = AgentLender(here, settings())
+        self._residence = Residence(Services(settings(), here=here, lender=lender))
         reside(self._residence)
 
     def perform(self, work: Work, emit: Emit) -> None:
