@@ -18,7 +18,8 @@ import numpy as np
 
 from chimera_pipelines.quantum import budget, sampling
 from chimera_pipelines.quantum.budget import Budget
-from chimera_pipelines.quantum.observables import Basis, Observable, estimate, spread
+from chimera_pipelines.quantum.observables import Basis, Observable
+from chimera_pipelines.quantum.outcomes import estimate, spread
 from chimera_pipelines.quantum.samplers.amplitudes import AnyState, is_tensor
 
 if TYPE_CHECKING:

@@ -9,9 +9,11 @@ with (Verteletskyi, Yen, Izmaylov, arXiv:1907.03358).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 MAX_COLOURED = 4096  # terms; their conflicts are counted in pairs
 _WORD = 64
@@ -29,7 +31,7 @@ def groups(strings: Sequence[str]) -> tuple[tuple[int, ...], ...]:
     found = _first_fit(masks, range(len(masks)))
     if len(found) > 2 and len(strings) <= MAX_COLOURED:  # noqa: PLR2004
         conflicts = _conflicts(strings)
-        coloured = _first_fit(masks, np.argsort(-conflicts, kind="stable").tolist())
+        coloured = _first_fit(masks, (-conflicts).argsort(kind="stable").tolist())
         if len(coloured) < len(found):
             found = coloured
     return tuple(sorted(tuple(sorted(group)) for group in found))
@@ -63,7 +65,12 @@ _Z = str.maketrans("IXYZ", "0011")
 
 def _conflicts(strings: Sequence[str]) -> NDArray[np.int64]:
     """With how many others each string conflicts."""
-    x, z = (np.array([_words(s.translate(table)) for s in strings]) for table in (_X, _Z))
+    import numpy as np
+
+    x, z = (
+        np.array([_words(s.translate(table)) for s in strings], dtype=np.uint64)
+        for table in (_X, _Z)
+    )
     letters = x | z
     return np.array(
         [
@@ -73,5 +80,5 @@ def _conflicts(strings: Sequence[str]) -> NDArray[np.int64]:
     )
 
 
-def _words(bits: str) -> list[np.uint64]:
-    return [np.uint64(int(bits[i : i + _WORD], 2)) for i in range(0, len(bits), _WORD)]
+def _words(bits: str) -> list[int]:
+    return [int(bits[i : i + _WORD], 2) for i in range(0, len(bits), _WORD)]

@@ -15,7 +15,8 @@ from chimera_pipelines.errors import KernelError
 from chimera_pipelines.quantum import sampling
 from chimera_pipelines.quantum.budget import Budget
 from chimera_pipelines.quantum.estimation import estimated, rotate, sampled
-from chimera_pipelines.quantum.observables import Observable, spread
+from chimera_pipelines.quantum.observables import Observable
+from chimera_pipelines.quantum.outcomes import spread
 
 STRINGS = {"ZIXYI": 0.3, "XXIIZ": 1.0, "YYZII": 2.0, "IIIII": 0.5, "ZZZZZ": 1.5, "IYIXI": -0.7}
 PAULI = {

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chimera_pipelines.errors import KernelError
-from chimera_pipelines.quantum.observables import Observable, estimate
+from chimera_pipelines.quantum.observables import Observable
+from chimera_pipelines.quantum.outcomes import estimate
 
 
 def test_the_h2_hamiltonian_needs_two_bases():
