@@ -49,6 +49,7 @@ def explain(
                     "kernel": found.name,
                     "tags": list(found.head_tags),
                     "heads": list(found.heads),
+                    **({"feedback_heads": [*found.feedback_heads]} if found.learns else {}),
                     "critical": found.critical,
                     "threshold": now.critical_reputation,
                     "bytes": found.bytes,
@@ -169,5 +170,9 @@ def _reason(kernel: KernelSpec) -> str:
     tags, language = kernel.head_tags, kernel.block.language
     asked = f"tags {', '.join(tags)}" if tags else "no tags"
     if language in ("qiskit", "qasm"):
-        return f"{asked}; a {language} block evolves registers, which quantum heads hold"
+        why = f"{asked}; a {language} block evolves registers, which quantum heads hold"
+        learns = (
+            f"; its feedback block imports torch and runs on {' or '.join(kernel.feedback_heads)}"
+        )
+        return why + learns if kernel.learns else why
     return f"{asked}; a {language} block"

@@ -92,6 +92,7 @@ def as_report(compiled: Plan, decisions: dict[str, Decision]) -> dict[str, Any]:
                 "line": kernel.line,
                 "needs": list(kernel.producers),
                 "heads": list(kernel.heads),
+                **({"feedback_heads": [*kernel.feedback_heads]} if kernel.learns else {}),
                 "bytes": kernel.bytes,
                 "engine": engine(kernel),
                 "input_digest": decisions[kernel.name].input_digest,
@@ -139,3 +140,9 @@ def _write(
     heads = heads if explain else (*heads[:-2], "", "")
     for line in values.table(heads, rows):
         terminal.say(line)
+    for kernel in compiled.kernels:
+        if explain and kernel.learns and kernel.feedback is not None:
+            terminal.say(
+                f"feedback block '{kernel.feedback.name}' of '{kernel.name}' imports torch: it "
+                f"runs on {' or '.join(kernel.feedback_heads)}, registers stay on the kernel's head"
+            )

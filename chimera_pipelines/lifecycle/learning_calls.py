@@ -38,7 +38,7 @@ def call(
     attachments: Sequence[Attachment],
     left: Callable[[], float],
 ) -> Outcome:
-    """Call the kernel's feedback block on an AI head; `Run.lent` then says on which.
+    """Call the kernel's feedback block on an AI head; `Run.borrowed` then says on which.
 
     Raises:
         KernelError: MAML902 no time is left, MAML903 head after head died in this call, and what
@@ -52,12 +52,12 @@ def call(
         if left() <= 0.0:
             raise _time_up(run, kernel)
         try:
-            lent = run.lent(kernel) or _borrow(run, kernel, tuple(lost), left)
+            lent = run.borrowed.of(kernel.name) or _borrow(run, kernel, tuple(lost), left)
             return lent.session.call(
                 block.name, block.entry, arguments, attachments=attachments, timeout_s=left()
             )
         except HeadUnavailableError as error:
-            gone = run.give_back(kernel)
+            gone = run.borrowed.give_back(kernel.name)
             if error.code != "CHIM714":
                 raise
             if gone is None:
@@ -80,7 +80,7 @@ def _borrow(
         head = run.head_of(kernel)
         session = run.services.open(head, spec)
         lent = Lent(session, head.describe().id, run.services.incarnation(head))
-    run.hold(kernel, lent)
+    run.borrowed.hold(kernel.name, lent)
     outcome = lent.session.load(
         block.name,
         block.source,

@@ -5,6 +5,7 @@ Where heads are processes `scheduling.lender` finds one; where all live in one, 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -82,6 +83,44 @@ class Lender(Protocol):
                 may run a critical kernel.
         """
         ...
+
+
+class Borrowed:
+    """What is lent to the kernels of a run; for all threads."""
+
+    def __init__(self) -> None:
+        self._lent: dict[str, Lent] = {}
+        self._stopped = False
+        self._lock = threading.Lock()
+
+    def of(self, kernel: str) -> Lent | None:
+        """What is lent to the kernel now."""
+        with self._lock:
+            return self._lent.get(kernel)
+
+    def hold(self, kernel: str, lent: Lent) -> None:
+        """Keep it until it is given back, and let `stop` end it."""
+        with self._lock:
+            self._lent[kernel] = lent
+            late = self._stopped
+        if late:
+            lent.session.abort()
+
+    def give_back(self, kernel: str) -> Lent | None:
+        """End the kernel's session; what it was."""
+        with self._lock:
+            lent = self._lent.pop(kernel, None)
+        if lent is not None:
+            lent.session.close()
+        return lent
+
+    def stop(self) -> None:
+        """End the calls of all sessions, and of those that come after this."""
+        with self._lock:
+            self._stopped = True
+            lent = list(self._lent.values())
+        for one in lent:
+            one.session.abort()
 
 
 class InProcess:

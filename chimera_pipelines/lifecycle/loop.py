@@ -123,7 +123,7 @@ def _iterate(passes: _Passes, invocation: Invocation, left: Callable[[], float])
             passes.again(current, invocation.seed + iteration - 1, left())
         output = _post(run, kernel, current, passes.last, left())
         carried, done = _step(run, kernel, current, output, left)
-        so_far.ended(current, output, run.lent(kernel))
+        so_far.ended(current, output, run.borrowed.of(kernel.name))
         if done or iteration == limit:
             return {**output, "iterations": iteration, "converged": done}
         so_far.go_on(run, current, carried)

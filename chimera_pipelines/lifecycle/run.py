@@ -21,14 +21,10 @@ from chimera_pipelines.heads.local import LocalHead
 from chimera_pipelines.heads.performer import WrongSignatureError
 from chimera_pipelines.heads.protocol import Head
 from chimera_pipelines.lifecycle import admission, calls, outputs, registers, signing
-from chimera_pipelines.lifecycle.lending import Lent
+from chimera_pipelines.lifecycle.lending import Borrowed
 from chimera_pipelines.lifecycle.preload import preload
 from chimera_pipelines.lifecycle.progress import NoteKey
-from chimera_pipelines.lifecycle.receipts import (
-    GrantReceipt,
-    SignedTicket,
-    TicketReceipt,
-)
+from chimera_pipelines.lifecycle.receipts import GrantReceipt, SignedTicket, TicketReceipt
 from chimera_pipelines.lifecycle.records import Invocation
 from chimera_pipelines.lifecycle.sealing import close_note, open_note, sealing_of
 from chimera_pipelines.lifecycle.services import Services
@@ -63,6 +59,7 @@ class Run:
         whole: all phases of a kernel follow in this process, so that what later ones need can be
             begun while the sandbox starts.
         again: kernels that another process had begun: what it signed stands and is taken over.
+        borrowed: sessions that other heads lend to feedback blocks.
         told: called when the run is stopped, from whichever thread stops it.
         stopped: why the run was stopped before its end, or None.
         failures: the last failed attempt of each kernel that has one, in this process.
@@ -84,8 +81,8 @@ class Run:
     waited: dict[str, float] = field(default_factory=dict)
     again: set[str] = field(default_factory=set)
     told: Callable[[], None] = lambda: None
+    borrowed: Borrowed = field(default_factory=Borrowed)
     _sessions: dict[str, Session] = field(default_factory=dict)
-    _lent: dict[str, Lent] = field(default_factory=dict)
     _registers: dict[tuple[str, str], Any] = field(default_factory=dict)
     _lock: RLock = field(default_factory=RLock)
 
@@ -144,10 +141,10 @@ class Run:
         """
         with self._lock:
             self.stopped = self.stopped or reason
-            lent = [one.session for one in self._lent.values()]
-            sessions = [*self._sessions.values(), *lent]
+            sessions = list(self._sessions.values())
         for session in sessions:
             session.abort()
+        self.borrowed.stop()
         self.told()
 
     def head_of(self, kernel: KernelSpec) -> Head:
@@ -188,27 +185,6 @@ class Run:
             if block is not None and block.language in ("python", "qiskit"):
                 self._load(session, block, phase)
         return session
-
-    def lent(self, kernel: KernelSpec) -> Lent | None:
-        """What is lent to the kernel's feedback block now."""
-        with self._lock:
-            return self._lent.get(kernel.name)
-
-    def hold(self, kernel: KernelSpec, lent: Lent) -> None:
-        """Keep what was lent until the kernel's end, and let `stop` end it."""
-        with self._lock:
-            self._lent[kernel.name] = lent
-            late = self.stopped is not None
-        if late:
-            lent.session.abort()
-
-    def give_back(self, kernel: KernelSpec) -> Lent | None:
-        """End what was lent; what it was."""
-        with self._lock:
-            lent = self._lent.pop(kernel.name, None)
-        if lent is not None:
-            lent.session.close()
-        return lent
 
     def session_spec(self, kernel: KernelSpec) -> SessionSpec:
         """What a session of the kernel needs."""
@@ -260,13 +236,12 @@ class Run:
     def release(self, kernel: str) -> None:
         """End the kernel's session and drop its registers."""
         with self._lock:
-            lent = self._lent.pop(kernel, None)
             session = self._sessions.pop(kernel, None)
             mine = [key for key in self._registers if key[0] == kernel]
             handles = [self._registers.pop(key) for key in mine]
-        for one in (session, None if lent is None else lent.session):
-            if one is not None:
-                one.close()
+        if session is not None:
+            session.close()
+        self.borrowed.give_back(kernel)
         for handle in handles:
             self.head(handle.head).drop(handle)
 

@@ -69,8 +69,8 @@ def outcome_json(outcome: Outcome) -> tuple[dict[str, Any], tuple[Bytes, ...]]:
     if isinstance(outcome, Returned):
         media, buffers = value_buffers(outcome.value, outcome.attachments)
         told = {"stdout": outcome.stdout, "stderr": outcome.stderr}
-        return {"kind": kind, "media": media, **told}, buffers
-    return {"kind": kind, **asdict(outcome)}, ()
+        return {"outcome": kind, "media": media, **told}, buffers
+    return {"outcome": kind, **asdict(outcome)}, ()
 
 
 def outcome_of(value: Mapping[str, Any], buffers: Sequence[Bytes]) -> Outcome:
@@ -79,7 +79,7 @@ def outcome_of(value: Mapping[str, Any], buffers: Sequence[Bytes]) -> Outcome:
     Raises:
         LookupError, TypeError, ValueError: it is none.
     """
-    kind = _KINDS[value["kind"]]
+    kind = _KINDS[value["outcome"]]
     told = {field.name: value[field.name] for field in fields(kind) if field.name in value}
     if kind is Returned:
         found, attachments = value_of(value["media"], buffers)

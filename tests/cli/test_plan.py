@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+from tests.lifecycle.conftest import FRONT
+from tests.lifecycle.test_learning_calls import loop
+
+LEARNING = FRONT + loop()
+
 
 def test_json_shape(chimera, chain):
     called = chimera("plan", chain, "--json")
@@ -63,3 +68,21 @@ def test_planning_leaves_the_document_alone(chimera, chain):
     before = chain.read_bytes()
     chimera("plan", chain, "--explain")
     assert chain.read_bytes() == before
+
+
+def test_a_feedback_block_that_learns_is_said_to_run_on_an_ai_head(chimera, home):
+    path = home / "documents" / "hybrid.maml.md"
+    path.write_text(LEARNING, "utf-8")
+    (kernel,) = chimera("plan", path, "--json").json["kernels"]
+    assert kernel["feedback_heads"] == ["HEAD_3", "HEAD_4"]
+    assert set(kernel["heads"]) == {"HEAD_1", "HEAD_2"}
+    said = "feedback block 'step' of 'k' imports torch: it runs on HEAD_3 or HEAD_4"
+    assert said in chimera("plan", path, "--explain").out
+    assert said not in chimera("plan", path).out
+    plain = path.with_name("plain.maml.md")
+    plain.write_text(LEARNING.replace("import torch", "import math"), "utf-8")
+    (kernel,) = chimera("plan", plain, "--json").json["kernels"]
+    assert "feedback_heads" not in kernel
+    explained = chimera("heads", "explain", f"{path}#k", "--json").json
+    assert explained["feedback_heads"] == ["HEAD_3", "HEAD_4"]
+    assert "its feedback block imports torch" in explained["reason"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,11 @@ import pytest
 
 from chimera_pipelines.errors import HeadUnavailableError, KernelError
 from chimera_pipelines.lifecycle import learning_calls, phases
-from chimera_pipelines.lifecycle.lending import InProcess, Lent, Wish
+from chimera_pipelines.lifecycle.lending import Lent, Wish
 from chimera_pipelines.lifecycle.records import Outcome
 from chimera_pipelines.lifecycle.run import Run
 from chimera_pipelines.lifecycle.run_id import new_run_id
 from chimera_pipelines.lifecycle.services import Services
-from chimera_pipelines.lifecycle.session_spec import SessionSpec
 from chimera_pipelines.sandbox.outcomes import Returned
 from chimera_pipelines.scheduling.opening import open_run
 from chimera_pipelines.scheduling.plan import Plan
@@ -202,24 +200,5 @@ def test_a_run_that_stops_ends_what_was_lent(begun: Callable[..., Run]) -> None:
     run.stop("enough")
     assert session.aborted
     late = Talkative()
-    run.hold(run.kernels["k"], Lent(late, "HEAD_3", 1))
+    run.borrowed.hold("k", Lent(late, "HEAD_3", 1))
     assert late.aborted, "one that is lent after the stop ends too"
-
-
-def test_kernels_of_two_quantum_heads_get_two_ai_heads(
-    compiled: Compiler, services: Services
-) -> None:
-    kernel = compiled(loop()).kernels[0]
-    tier = open_run(compiled(loop()), services, run_id="r").tier
-    spec = SessionSpec(tier, (), 5.0)
-    lender = InProcess(lambda: services.heads)
-    heads = []
-    for own in (("HEAD_1", "HEAD_2"), ("HEAD_2", "HEAD_1")):
-        wish = Wish("r", replace(kernel, heads=own), spec, (), lambda: 5.0)
-        lent = lender.lend(wish)
-        assert lent is not None
-        heads.append(lent.head)
-        lent.session.close()
-    assert heads == ["HEAD_3", "HEAD_4"]
-    alone = InProcess(lambda: {"HEAD_1": services.heads["HEAD_1"]})
-    assert alone.lend(wish) is None
