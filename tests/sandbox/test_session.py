@@ -329,7 +329,10 @@ def test_closing_leaves_no_process_no_descriptor_no_group(tier: Tier, limits: Li
 
 
 ORPHAN = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+signal.pthread_sigmask(signal.SIG_SETMASK, ())
 from chimera_pipelines.sandbox.limits import Limits
 from chimera_pipelines.sandbox.session import Session
 from chimera_pipelines.sandbox.tiers import Tier
