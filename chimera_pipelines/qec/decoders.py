@@ -106,11 +106,18 @@ def _window(**options: Any) -> Any:
     return WindowDecoder(**options)
 
 
+def _predecoder(**options: Any) -> Any:
+    from chimera_pipelines.qec.predecoder import PreDecoder
+
+    return PreDecoder(**options)
+
+
 DECODERS: Final[dict[str, Registered]] = {
     "pymatching": Registered(PyMatchingDecoder, "basis"),
     "pymatching_correlated": Registered(lambda: PyMatchingDecoder(correlations=True), "full"),
     "table": Registered(_table, "whole"),
     "window": Registered(_window, "basis"),
+    "predecoder": Registered(_predecoder, "basis"),
 }
 
 

@@ -11,13 +11,15 @@ import stim
 from chimera_pipelines.qec.circuits import memory_circuit
 from chimera_pipelines.qec.decoders import DECODERS, PyMatchingDecoder, decoder
 from chimera_pipelines.qec.errors import DecodingError, DetectorModelError
+from chimera_pipelines.qec.predecoder_network import train
 from chimera_pipelines.qec.projection import one_basis
 
 
 def test_sinter_takes_every_registered_decoder() -> None:
-    options = {"window": {"commit": 3, "buffer": 3}}
-    made = {f"our_{name}": decoder(name, **options.get(name, {})) for name in DECODERS}
     circuit = one_basis(memory_circuit(3, 3, noise="uniform", physical=0.01))
+    weights = train(circuit.detector_error_model(), steps=1, batch=8, width=4, depth=1)
+    options = {"window": {"commit": 3, "buffer": 3}, "predecoder": {"weights": weights}}
+    made = {f"our_{name}": decoder(name, **options.get(name, {})) for name in DECODERS}
     for name, one in made.items():
         task = sinter.Task(circuit=circuit, detector_error_model=circuit.detector_error_model())
         compiled = one.compile_decoder_for_dem(dem=task.detector_error_model)
