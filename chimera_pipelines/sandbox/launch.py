@@ -28,7 +28,12 @@ from chimera_pipelines.sandbox import paths
 from chimera_pipelines.sandbox.limits import Limits
 from chimera_pipelines.sandbox.tiers import Tier
 
-_ENVIRONMENT = {"PYTHONHASHSEED": "0"}  # the order of a set of strings is part of the result
+_ENVIRONMENT = {
+    "PYTHONHASHSEED": "0",  # the order of a set of strings is part of the result
+    # So is memory that a library reads before it writes: new memory is zero. PyTorch 2.13 gives
+    # LAPACK's gelsy (torch.linalg.lstsq) a pivot array that it never sets.
+    "MALLOC_PERTURB_": "255",
+}
 _WORKER = ("-s", "-P", "-B", "-m", "chimera_pipelines.sandbox.worker")
 _FIRST_UID, _UIDS = 61184, 4336  # the range that systemd keeps for users made on the fly
 _SIGNAL_BASE = 128

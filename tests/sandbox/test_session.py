@@ -260,6 +260,20 @@ def test_results_do_not_depend_on_hash_seeds_or_threads(cheap_tier: Tier) -> Non
     assert run_once(cheap_tier, source) == run_once(cheap_tier, source)
 
 
+UNWRITTEN = """
+import numpy as np
+def run():
+    held = [np.full(500, 7.0) for _ in range(20)]
+    held.clear()
+    return {"most": max(float(abs(np.empty(500)).max()) for _ in range(20))}
+"""
+
+
+def test_memory_that_nobody_wrote_is_zero(tier: Tier) -> None:
+    """PyTorch's least squares read a pivot array before it was set, and gave two results."""
+    assert run_once(tier, UNWRITTEN) == Returned({"most": 0})
+
+
 def test_a_module_that_cannot_be_imported_is_said(cheap_tier: Tier, limits: Limits) -> None:
     with (
         pytest.raises(SandboxUnavailableError, match="no_such_module"),
