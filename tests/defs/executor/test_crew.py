@@ -90,7 +90,7 @@ def test_heads_killed_at_random_between_fast_steps(
 ):
     world.mark("fast")
     with killing(world, 3, 0.1, 0.5):
-        for _ in range(4):
+        for _ in range(2):
             run_id = run("twenty", executor)
             failed = _given_up(events, run_id)
             assert instance.get_run_by_id(run_id).is_success or failed
