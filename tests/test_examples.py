@@ -349,3 +349,34 @@ def test_shuttle_anomalies_are_scored_by_the_fidelity_of_their_states(home: Path
     assert report["largest_deviation"] < hoeffding(20000, tests=4)
     halves = [np.prod(np.cos((np.subtract(x, y)) / 2) ** 2) for x, y in found["pairs"]]
     assert found["exact"] == pytest.approx(halves, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("day", "status", "window"),
+    [
+        ("2026-07-01", "good", None),
+        ("2026-07-02", "warn", "2026-07-02T12:50:00Z"),
+        ("2026-07-03", "stop", "2026-07-03T05:10:00Z"),
+    ],
+)
+def test_calibration_drift_is_found(home: Path, day: str, status: str, window: str | None) -> None:
+    report = chimera_run(home, "calibration_watch", "--partition", day)
+    outputs = {kernel["name"]: kernel["output"] for kernel in report["kernels"]}
+    rows = outputs["windows"]["rows"]
+    assert len(rows) == 144
+    names = ("t1", "t2", "readout", "drive", "fridge")
+    values = np.array([[row[name] for name in names] for row in rows])
+    reference = np.array([3.0, 2.5, 4.0, 3.5, 2.0])
+    middle = np.sort(values, axis=0)[71]  # the lower of both middle ones, as torch has it
+    spread = 1.4826 * np.sort(np.abs(values - middle), axis=0)[71]
+    scores = (np.abs(values - reference) / spread).max(axis=1)
+    worst = int(scores.argmax())
+    assert outputs["outliers"]["scores"] == pytest.approx(list(scores), abs=1e-9)
+    assert outputs["outliers"]["worst_window"] == (window or rows[worst]["window_start"])
+    vector = values[worst]
+    exact = (vector @ reference) ** 2 / (vector @ vector) / (reference @ reference)
+    assert abs(outputs["overlap"]["overlap"] - exact) < hoeffding(8192, tests=3)
+    assert all(
+        row["low"] <= row["logical_error"] <= row["high"] for row in outputs["memory"]["results"]
+    )
+    assert outputs["verdict"] == {"status": status}

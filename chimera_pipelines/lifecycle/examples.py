@@ -18,6 +18,7 @@ MANIFEST = Path(__file__).with_name("examples.json")
 DOCUMENTS = Path(__file__).parents[2] / "data" / "documents"
 NAMES = (
     "bell.maml.md",
+    "calibration_watch.maml.md",
     "ghz_127.maml.md",
     "h2_vqe.maml.md",
     "ising_quench.maml.md",
