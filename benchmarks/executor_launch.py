@@ -4,7 +4,7 @@
 
 `chimera dev` on a project with one document of one trivial kernel: five phases, and the ledger's
 step. Its job is launched over GraphQL, as the UI does it, and asked for its status until it has
-ended. Between the two lie the run queue (looked at once a second), the run worker, and the steps:
+ended. Between the two lie the run queue (looked at twice a second), the run worker, and the steps:
 
     warm          four warm heads; the run worker is forked from their agent, too
     in_process    no heads (`CHIMERA_HEADS=in_process`): a run worker that imports everything
