@@ -88,11 +88,12 @@ def project(model: stim.DetectorErrorModel, detectors: Iterable[int]) -> stim.De
 def symptoms(model: stim.DetectorErrorModel) -> dict[Symptom, float]:
     """Probability of each set of flipped detectors and observables, equal ones merged.
 
-    Pieces of a decomposed error are one error; a target named twice cancels.
+    Pieces of a decomposed error are one error; a target named twice cancels; what never happens is
+    no error.
     """
     merged: dict[Symptom, float] = {}
     for one in model.flattened():
-        if one.type != "error":
+        if one.type != "error" or one.args_copy()[0] == 0.0:
             continue
         detectors, observables = set[int](), set[int]()
         for target in one.targets_copy():
@@ -114,7 +115,7 @@ def check_detectable(model: stim.DetectorErrorModel) -> None:
         DetectorModelError: CHIM792 with the observables and the probability.
     """
     for (detectors, observables), chance in symptoms(model).items():
-        if observables and not detectors and chance > 0:
+        if observables and not detectors:
             raise undetectable(chance, observables)
 
 

@@ -78,6 +78,7 @@ def test_an_error_that_only_the_other_basis_sees_is_refused_when_it_flips_the_ob
 def test_errors_that_show_and_do_nothing_are_harmless() -> None:
     model = stim.DetectorErrorModel("error(0.1) D0\nerror(0) L0")
     check_detectable(model)
+    assert project(model, (0,)).num_detectors == 1
 
 
 def test_unknown_detectors_and_missing_coordinates_are_refused() -> None:
