@@ -112,8 +112,16 @@ def test_locks_that_say_nothing_of_it_name_nobody(
 def test_it_is_taken_when_the_other_lets_go(handle: int, path: Path) -> None:
     other = os.open(path, os.O_RDWR)
     fcntl.flock(other, fcntl.LOCK_EX)
-    threading.Timer(0.1, os.close, (other,)).start()
+    let_go = threading.Event()
+
+    def free() -> None:
+        let_go.set()
+        os.close(other)
+
+    threading.Timer(0.1, free).start()
     file_lock.take(handle, path)
+    assert let_go.is_set()
+    assert file_lock.holder(handle) == os.getpid()
 
 
 def _history(folder: Path) -> Any:

@@ -206,7 +206,9 @@ def test_a_lock_without_an_agent_that_answers(chimera, place, impatient):
     place.ensure()
     with (place.path / "lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        refusal(chimera("heads", "up", "--json"), "CHIM714", 6)
+        called = chimera("heads", "up", "--json")
+    assert called.code == 6
+    refusal(called, "CHIM714", 6)
 
 
 def test_two_doors_at_once_make_one_agent(chimera, place):

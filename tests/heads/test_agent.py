@@ -207,9 +207,9 @@ time.sleep(60)
 
         state = until("the head", up)
         owner.kill()
-    until("the agent's end", lambda: _ended(state.pid), seconds=10)
-    until("the head's end", lambda: _ended(state.heads["HEAD_1"].pid), seconds=10)
     until("an empty place", lambda: not folder.exists(), seconds=10)
+    assert until("the agent's end", lambda: _ended(state.pid), seconds=10)
+    assert until("the head's end", lambda: _ended(state.heads["HEAD_1"].pid), seconds=10)
 
 
 def test_stop_ends_a_busy_head_by_the_deadline(tmp_path):

@@ -144,12 +144,14 @@ def test_a_frame_that_would_be_huge_is_refused_before_it_comes(desk):
     with desk.client() as client:
         data = b"".join(client._writer.encode({"do": "watch"}, [bytes(8 << 20)])[:1])
         client._socket.sendall(data)
+        assert desk.clients == 1
         desk.until(lambda: desk.clients == 0)
 
 
 def test_a_header_without_the_key_makes_nobody_wait_for_it(desk):
     with desk.client() as client:
         client._socket.sendall(FrameWriter(bytes(32)).encode({"do": "watch"}, [bytes(1000)])[0])
+        assert desk.clients == 1
         desk.until(lambda: desk.clients == 0)
 
 
@@ -166,6 +168,7 @@ def test_who_reads_nothing_is_hung_up_on(desk):
     with desk.client() as client:
         for _ in range(6):
             client.send({"do": "big", "size": 4 << 20})
+        assert desk.clients == 1
         desk.until(lambda: desk.clients == 0)
 
 

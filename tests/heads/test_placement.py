@@ -240,6 +240,7 @@ def test_a_machine_that_answers_again_after_it_was_fenced_is_started_anew(placed
     answers = placed.ray.actors[1].says
     placed.ray.actors[1].says = Actor._nothing
     placed.hear("lost")
+    assert False not in placed.ray.actors[1].killed
     placed.ray.actors[1].says = answers
     _eventually(lambda: False in placed.ray.actors[1].killed)
 
