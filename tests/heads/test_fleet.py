@@ -7,80 +7,16 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-from pathlib import Path
 
 import pytest
 
-from chimera_pipelines.heads import fencing, following
-from chimera_pipelines.heads.attach import AgentHandle, attach_or_start, gone
-from chimera_pipelines.heads.directory import HeadsDirectory
+from chimera_pipelines.heads import fencing
+from chimera_pipelines.heads.attach import AgentHandle, gone
 from chimera_pipelines.heads.fleet import Fleet
 from chimera_pipelines.heads.frames import WireError
 from chimera_pipelines.heads.head_link import HeadLink
-from chimera_pipelines.settings import Settings
-from tests.heads.agents import ROOT, running, until
-
-TOY = {"toy": "tests.heads.toys:Toy"}
-
-
-class Notes:
-    """Events in the order in which they were told."""
-
-    def __init__(self):
-        self.told = []
-
-    def up(self, head, incarnation):
-        self.told.append(("up", head, incarnation))
-
-    def frame(self, head, message):
-        self.told.append((message.frame["is"], head, message.frame))
-
-    def down(self, head, death):
-        self.told.append(("down", head, death))
-
-    def broken(self, error):
-        self.told.append(("broken", None, error))
-
-    def of(self, what):
-        return [told for is_, _, told in list(self.told) if is_ == what]
-
-    def wait(self, what, count=1):
-        return until(f"{count} {what}", lambda: self.of(what)[count - 1 : count] or None)[0]
-
-    def frames_of(self, work):
-        return [
-            (is_, told.get("key"))
-            for is_, _, told in self.told
-            if is_ in {"start", "end", "rest"} and told.get("work") == work
-        ]
-
-
-@pytest.fixture
-def notes():
-    return Notes()
-
-
-@pytest.fixture
-def warm(tmp_path):
-    with running(tmp_path / "heads") as agent:
-        yield agent
-
-
-@pytest.fixture
-def fleet(warm, notes):
-    fleet = Fleet(AgentHandle(warm.folder, own=False), events=notes)
-    yield fleet
-    fleet.close()
-    assert [t for t in threading.enumerate() if t.name.startswith("fleet-")] == []
-
-
-def give(fleet, head, work, *steps, **more):
-    return fleet.perform(head, work, "toy", {"steps": [list(step) for step in steps]}, **more)
-
-
-def begun(notes, work, key):
-    until(f"{key} of {work}", lambda: ("start", key) in notes.frames_of(work))
+from tests.heads.agents import ROOT, until
+from tests.heads.fleets import Notes, begun, give
 
 
 def test_it_starts_what_it_needs_and_no_more(fleet, notes, warm):
@@ -342,7 +278,7 @@ sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
 from chimera_pipelines.heads.attach import AgentHandle
 from chimera_pipelines.heads.fleet import Fleet
-from tests.heads.test_fleet import Notes, begun, give
+from tests.heads.fleets import Notes, begun, give
 notes = Notes()
 fleet = Fleet(AgentHandle(Path({str(warm.folder)!r}), own=False), events=notes)
 fleet.require("HEAD_1")
@@ -360,134 +296,3 @@ time.sleep(60)
         client.kill()
     until("idle", lambda: fleet.idle() == ["HEAD_1"])
     assert fleet.incarnation("HEAD_1").number == 1
-
-
-def test_an_own_agent_and_what_is_left_of_it(tmp_path, notes, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    settings = Settings(home=tmp_path)
-    with attach_or_start(settings, performers=TOY, preload=()) as agent:
-        assert agent.own
-        fleet = Fleet(agent, events=notes)
-        fleet.require("HEAD_1", "HEAD_2")
-        notes.wait("up", 2)
-        pids = [entry.pid for entry in fleet.entries().values() if entry.pid]
-        fleet.close()
-    assert len(pids) == 2
-    assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
-    assert list((tmp_path / "heads").iterdir()) == []
-
-
-def test_when_its_agent_dies_the_run_goes_on_with_one_of_its_own(tmp_path, notes, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    settings = Settings(home=tmp_path)
-    with attach_or_start(settings, performers=TOY, preload=()) as agent:
-        fleet = Fleet(agent, events=notes)
-        fleet.require("HEAD_1")
-        first = notes.wait("up")
-        give(fleet, "HEAD_1", "w", ("a", "hold_gil", 10**10))
-        begun(notes, "w", "a")
-        state = HeadsDirectory(agent.directory).read()
-        os.kill(state.pid, signal.SIGKILL)
-        death = notes.wait("down")
-        assert (death.work, death.step) == ("w", "a")
-        assert "agent" in death.reason
-        second = notes.wait("up", 2)
-        assert second.agent != first.agent
-        entry = state.heads["HEAD_1"]
-        assert gone(entry.pid, entry.created, within_s=0.0)
-        assert give(fleet, "HEAD_1", "w", ("a", "echo", 1))
-        notes.wait("rest")
-        fleet.close()
-    assert list((tmp_path / "heads").iterdir()) == []
-
-
-def test_without_an_agent_and_a_way_to_start_one_it_is_broken(tmp_path, notes):
-    fleet = Fleet(AgentHandle(tmp_path / "none", own=False), events=notes)
-    assert notes.wait("broken").code == "CHIM714"
-    fleet.close()
-
-
-def test_an_agent_that_does_not_start_is_said_so(tmp_path, notes):
-    settings = Settings(home=tmp_path)
-    with attach_or_start(settings, performers={"toy": "no_such:Toy"}, preload=()) as agent:
-        fleet = Fleet(agent, events=notes)
-        error = notes.wait("broken")
-        fleet.close()
-    assert error.code == "CHIM718"
-    assert "no_such" in error.message
-
-
-def test_a_head_that_does_not_start_is_said_so(tmp_path, notes):
-    with running(tmp_path / "heads", more=("--device", "gpu", "--preload", "torch")) as warm:
-        fleet = Fleet(AgentHandle(warm.folder, own=False), events=notes)
-        fleet.require("HEAD_1")
-        error = notes.wait("broken")
-        assert error.code == "CHIM716"
-        assert "HEAD_1" in error.message
-        assert notes.of("down")[-1].final
-        fleet.close()
-
-
-def test_no_head_for_long_is_said_so_with_what_is_waited_for(warm, notes, monkeypatch):
-    monkeypatch.setattr(following, "NO_HEADS_S", 0.2)
-    monkeypatch.setattr(following.wire, "connect", _refuse)
-    fleet = Fleet(AgentHandle(warm.folder, own=False), events=notes)
-    fleet.require("HEAD_1", "HEAD_2")
-    error = notes.wait("broken")
-    assert error.code == "CHIM714"
-    fleet.close()
-
-
-def test_a_head_that_dies_under_a_stopped_agent_is_given_up_and_the_others_go_on(
-    warm, fleet, notes, monkeypatch
-):
-    monkeypatch.setattr(following, "NO_HEADS_S", 1.0)
-    fleet.require("HEAD_1", "HEAD_2")
-    notes.wait("up", 2)
-    notes.wait("idle", 2)
-    entry = fleet.entries()["HEAD_1"]
-    os.kill(warm.process.pid, signal.SIGSTOP)
-    try:
-        os.kill(entry.pid, signal.SIGKILL)
-        notes.wait("down")
-        death = notes.wait("down", 2)
-        assert (death.head, death.final, death.code) == ("HEAD_1", True, "CHIM714")
-        assert "no answer" in death.reason
-        assert give(fleet, "HEAD_2", "w", ("a", "echo", 1))
-        notes.wait("rest")
-    finally:
-        os.kill(warm.process.pid, signal.SIGCONT)
-    assert notes.wait("up", 3).number == 2, "and it is back when its agent is"
-    assert notes.of("broken") == []
-
-
-def test_a_head_that_starts_slowly_is_left_to_its_agent(tmp_path, notes, monkeypatch):
-    monkeypatch.setattr(following, "NO_HEADS_S", 1.0)
-    more = {"regeneration": "Slow", "env": {"REBIRTHS": str(tmp_path / "notes")}}
-    with running(tmp_path / "heads", **more) as agent:
-        fleet = Fleet(AgentHandle(agent.folder, own=False), events=notes)
-        fleet.require("HEAD_1")
-        notes.wait("up")
-        fleet.close()
-    assert [is_ for is_, *_ in notes.told if is_ in {"down", "broken"}] == []
-
-
-def _refuse(address, secret, *, directory, **more):
-    if "control" in address:
-        return REAL(address, secret, directory=directory, **more)
-    raise ConnectionRefusedError
-
-
-REAL = following.wire.connect
-
-
-def test_an_event_that_raises_is_told_and_hangs_nothing(warm):
-    class Faulty(Notes):
-        def up(self, head, incarnation):
-            raise RuntimeError("a fault of the client")
-
-    notes = Faulty()
-    fleet = Fleet(AgentHandle(warm.folder, own=False), events=notes)
-    fleet.require("HEAD_1")
-    assert "a fault of the client" in notes.wait("broken").message
-    fleet.close()

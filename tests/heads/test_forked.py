@@ -22,7 +22,7 @@ from chimera_pipelines.heads import attach
 from chimera_pipelines.heads.directory import HeadsDirectory
 from chimera_pipelines.heads.fleet import Fleet
 from chimera_pipelines.settings import Settings
-from tests.heads.test_fleet import Notes, give
+from tests.heads.fleets import Notes, give
 held = open(sys.argv[2])
 started = []
 attach.subprocess.Popen = lambda *_, **__: started.append("an interpreter")
