@@ -9,7 +9,8 @@ Strategy, for `method: automatic`:
 3. Nothing: refused, with the bytes and the bounds.
 A method that the document names is honoured or refused, never replaced. In single precision qsim
 (extra `fast-cpu`) evolves state vectors from 16 qubits on a CPU; it has no double precision, so it
-never answers for that. Nothing here imports a simulator.
+never answers for that. Many small circuits of one structure are rows of a batch in torch
+(`engines.batches`). Nothing here imports a simulator.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from chimera_pipelines.errors import HeadUnavailableError, KernelError
 from chimera_pipelines.quantum.embedding import Embedded
 from chimera_pipelines.quantum.engines import cones
+from chimera_pipelines.quantum.engines.batches import batched
 from chimera_pipelines.quantum.engines.choice import (
     AUTOMATIC_STATE_QUBITS,
     MAX_STATE_QUBITS,
@@ -61,12 +63,14 @@ class Tools:
         aer: methods of the installed Aer on the head's device.
         qsim: whether qsim is here and the head is a CPU.
         cones: whether light cones may be cut; not by Aer alone.
+        batches: whether rows of one structure may go to the torch state vector.
         tensor: whether quimb and cotengra are here.
     """
 
     aer: frozenset[str] = AER_METHODS
     qsim: bool = False
     cones: bool = False
+    batches: bool = False
     tensor: bool = False
 
 
@@ -80,6 +84,7 @@ def installed(device: str = "cpu", aer: frozenset[str] = AER_METHODS) -> Tools:
         aer,
         qsim=device.lower() == "cpu" and here("qsimcirq"),
         cones=True,
+        batches=True,
         tensor=here("quimb", "cotengra"),
     )
 
@@ -95,7 +100,7 @@ def jobs(circuits: Sequence[Embedded], request: Request, tools: Tools) -> tuple[
     needed = sum(state_bytes(job.form, request) for job in kept)
     if needed > request.room:
         raise too_large(kept[0].form, request, needed, len(kept))
-    return tuple(made)
+    return tuple(batched(made) if tools.batches else made)
 
 
 def stays(job: Job) -> bool:

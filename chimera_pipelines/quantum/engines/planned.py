@@ -32,6 +32,7 @@ class PlannedEngine:
     name = "planned"
 
     def __init__(self, device: str = "CPU", tools: Tools | None = None) -> None:
+        self._device = device
         self._aer = AerEngine(device)
         self._tools = installed(device, self._aer.methods) if tools is None else tools
         self._engines: dict[str, Performer] = {"aer": self._aer}
@@ -57,23 +58,30 @@ class PlannedEngine:
 
     def _engine(self, name: str) -> Performer:
         if name not in self._engines:
-            self._engines[name] = _OPENERS[name](self._aer)
+            self._engines[name] = _OPENERS[name](self._aer, self._device)
         return self._engines[name]
 
 
-def _open_qsim(_: AerEngine) -> Performer:
+def _open_qsim(_: AerEngine, __: str) -> Performer:
     from chimera_pipelines.quantum.engines.qsim import QsimEngine
 
     return QsimEngine()
 
 
-def _open_lightcone(aer: AerEngine) -> Performer:
+def _open_lightcone(aer: AerEngine, _: str) -> Performer:
     from chimera_pipelines.quantum.engines.lightcone import LightConeEngine
 
     return LightConeEngine(aer)
 
 
-_OPENERS: dict[str, Callable[[AerEngine], Performer]] = {
+def _open_torch(_: AerEngine, device: str) -> Performer:
+    from chimera_pipelines.quantum.engines.torch_statevector import TorchEngine
+
+    return TorchEngine(device)
+
+
+_OPENERS: dict[str, Callable[[AerEngine, str], Performer]] = {
     "qsim": _open_qsim,
     "lightcone": _open_lightcone,
+    "torch": _open_torch,
 }

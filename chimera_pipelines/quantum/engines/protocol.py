@@ -57,7 +57,7 @@ class Choice:
     """Which engine simulates a circuit by which method, and why (`quantum.planner`).
 
     Attributes:
-        engine: "aer", "qsim", "lightcone".
+        engine: "aer", "qsim", "torch", "lightcone".
         method: one of METHODS but "automatic", or "light_cones".
         reason: in words, for people.
         nbytes: of the state that it is expected to hold.

@@ -41,6 +41,11 @@ def angles_of(record: CircuitRecord) -> list[float]:
     return [angle for step in record.operations for angle in step.params]
 
 
+def takes(record: CircuitRecord) -> bool:
+    """Whether `program_of` can write every operation of a record."""
+    return all(s.name in _WRITERS or s.name in {BARRIER, UNITARY} for s in record.operations)
+
+
 def _append(builder: Builder, step: Operation, turns: Sequence[Turn]) -> None:
     if step.name == BARRIER:
         return
