@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
+from chimera_pipelines.ledger.counts import Counting
 from chimera_pipelines.lifecycle.examples import NAMES
 from chimera_pipelines.lifecycle.services import Services
 from chimera_pipelines.maml.reader import read_file
@@ -308,6 +309,10 @@ def test_surface_code_memories_have_the_known_rates(home: Path, physical: str) -
     # Below threshold a larger code is better; small ones cross between 0.6 and 0.75 %.
     assert rows[0]["logical"] > rows[1]["logical"] > rows[2]["logical"]
     assert 0.006 < outputs["threshold"]["crossing"] < 0.0075
+    made = [*outputs["memory"]["rows"], *outputs["threshold"]["rows"]]
+    counting = Counting(settings().ledger)
+    assert sum(counting.now().tallies["decoder_shots"].values()) == sum(r["shots"] for r in made)
+    counting.close()
 
 
 def test_at_one_per_cent_the_document_says_that_no_distance_suffices(home: Path) -> None:

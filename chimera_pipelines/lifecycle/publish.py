@@ -16,6 +16,7 @@ from chimera_pipelines.contracts import schema
 from chimera_pipelines.digest import JSONValue, NotCanonicalError
 from chimera_pipelines.errors import CheckpointError, KernelError, Where
 from chimera_pipelines.lifecycle import registers
+from chimera_pipelines.lifecycle.decoded import count_decoded
 from chimera_pipelines.lifecycle.inputs import Sources
 from chimera_pipelines.lifecycle.loop import Finished
 from chimera_pipelines.lifecycle.receipts import SignedTicket
@@ -52,7 +53,10 @@ def publish(
     output = run.output(content)
     _check_output(kernel, output, where)
     checkpoint = _checkpoint(run, kernel, text, finished.register)
-    return _signed(run, kernel, invocation, elapsed_s, "ok", content, checkpoint, finished)
+    outcome = _signed(run, kernel, invocation, elapsed_s, "ok", content, checkpoint, finished)
+    if (outcome.head, outcome.output_digest) == (invocation.head, content):
+        count_decoded(run.services.ledger, output, invocation.inputs)
+    return outcome
 
 
 def reuse(
