@@ -21,9 +21,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 110
+MAX_PIXELS = 1100  # of width: Dagster's dialog cuts off what is wider
 MAX_BARS = 32
 MAX_SERIES = 6
+MAX_KEY = 16  # characters of an outcome
+MAX_FLAT = 36  # characters of all outcomes that fit beside each other
+MANY_TIMES = 60
 INLINE_CHARACTERS = 1000  # of Markdown; from here on Dagster hides it behind a click
+_EVOLVED = "then Trotter of order {order}, {steps} steps, error ≤ {bound:.2g}"
 _ROW = 14
 _LABELS = 108
 _BARS = 300
@@ -33,15 +38,17 @@ def figures(outcome: Outcome) -> dict[str, bytes]:
     """PNG bytes by title, as far as there is something to be drawn.
 
     `circuit`, `counts` or `probabilities`, `convergence`, `logical_rates` where the output's
-    `rows` are memory experiments, and `over_time` where it has `times` and lists of that length.
+    `rows` are memory experiments, and `over_time` where it has `times` and lists of that length:
+    its `axes` (`{x, y}`) say what they are, its `bound` how far they may lie from `exact`.
     """
     found: dict[str, bytes] = {}
     drawing = outcome.drawing
     if drawing.get("circuit") is not None:
-        found["circuit"] = circuit(drawing["circuit"])
+        found["circuit"] = circuit(drawing["circuit"], drawing.get("evolution"))
+    of = drawing.get("of", 1)
     for name in ("counts", "probabilities"):
         if drawing.get(name):
-            found[name] = png(histogram(drawing[name], name))
+            found[name] = png(histogram(drawing[name], name, of=of))
     loops = {name: values for name, values in outcome.series.items() if len(values) > 1}
     if loops:
         found["convergence"] = png(convergence(loops))
@@ -50,31 +57,42 @@ def figures(outcome: Outcome) -> dict[str, bytes]:
         found["logical_rates"] = png(logical_rates(rows))
     curves = over_time(outcome.output)
     if curves:
-        found["over_time"] = png(time_curves(curves))
+        assert isinstance(outcome.output, dict)  # noqa: S101 - it has times
+        found["over_time"] = png(time_curves(curves, **_legend(outcome.output)))
     return found
 
 
-def circuit(record: Mapping[str, Any]) -> bytes:
-    """A drawing of a circuit record; wide or long ones as a summary."""
+def circuit(record: Mapping[str, Any], evolution: Mapping[str, Any] | None = None) -> bytes:
+    """A drawing of a circuit record, and what evolves behind it; wide or long ones as a summary."""
     from chimera_pipelines.quantum.drawing import draw
     from chimera_pipelines.quantum.record import from_json
 
-    return png(draw(from_json(dict(record))))
+    behind = "" if evolution is None else _EVOLVED.format(**evolution)
+    return png(draw(from_json(dict(record)), behind=behind))
 
 
-def histogram(values: Mapping[str, float], label: str) -> Figure:
-    """Bars of the most frequent outcomes, in the order of their keys."""
+def histogram(values: Mapping[str, float], label: str, *, of: int = 1) -> Figure:
+    """Bars of the most frequent outcomes by key; they are of the first of `of` circuits."""
     from matplotlib.figure import Figure
 
     kept = sorted(sorted(values, key=lambda key: -values[key])[:MAX_BARS])
-    figure = Figure(figsize=(max(4.0, 0.34 * len(kept) + 1.6), 3.2), layout="constrained")
+    names = [_shortened(key) for key in kept]
+    upright = len("".join(names)) > MAX_FLAT
+    figure = Figure(figsize=(max(4.0, 0.34 * len(kept) + 1.6), 3.6), layout="constrained")
     axes = figure.add_subplot()
     axes.bar(range(len(kept)), [values[key] for key in kept], color="#3b6ea8")
-    axes.set_xticks(range(len(kept)), kept, rotation=90 if len(kept) > 4 else 0, family="monospace")  # noqa: PLR2004
+    axes.set_xticks(range(len(kept)), names, rotation=90 if upright else 0, family="monospace")
     left = len(values) - len(kept)
-    axes.set_title(f"{label}, {left} further outcomes not shown" if left else label)
+    said = [f"first of {of} circuits"] if of > 1 else []
+    said += [f"{left} further outcomes not shown"] if left else []
+    axes.set_title(", ".join(said), fontsize=10)
+    axes.set_xlabel("outcome" if names == kept else f"outcome ({len(kept[0])} bits)")
     axes.set_ylabel(label)
     return figure
+
+
+def _shortened(key: str) -> str:
+    return key if len(key) <= MAX_KEY else f"{key[: MAX_KEY // 2]}…{key[-MAX_KEY // 2 :]}"
 
 
 def convergence(series: Mapping[str, Sequence[float]]) -> Figure:
@@ -103,19 +121,38 @@ def over_time(output: object) -> dict[str, list[float]]:
     return same if len(same) > 1 else {}
 
 
-def time_curves(curves: Mapping[str, list[float]]) -> Figure:
-    """Lists over `times`; what is called `exact` is the line that the others are compared to."""
+def time_curves(
+    curves: Mapping[str, list[float]], *, x: str = "time", y: str = "", bound: float | None = None
+) -> Figure:
+    """Lists over `times`: `exact` as a line with a band of its bound, what is constant dashed."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 3.8), layout="constrained")
     axes = figure.add_subplot()
-    for name in sorted(set(curves) - {"times"})[:MAX_SERIES]:
-        style = "-" if name == "exact" else "o"
-        axes.plot(curves["times"], curves[name], style, label=name, alpha=0.8)
-    axes.set_xlabel("time")
+    times = curves["times"]
+    size = 3 if len(times) > MANY_TIMES else 6
+    for number, name in enumerate(sorted(set(curves) - {"times"})[:MAX_SERIES]):
+        values, colour = curves[name], f"C{number}"
+        constant = min(values) == max(values)
+        style = "-" if name == "exact" else "--" if constant else "o"
+        axes.plot(times, values, style, color=colour, markersize=size, label=name, alpha=0.8)
+        if name == "exact" and bound is not None:
+            low, high = [v - bound for v in values], [v + bound for v in values]
+            label = f"exact ± {bound:.2g}, the bound"
+            axes.fill_between(times, low, high, color=colour, alpha=0.22, linewidth=0, label=label)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
     axes.grid(alpha=0.3)
-    axes.legend()
+    figure.legend(loc="outside upper center", ncols=3, fontsize=9)
     return figure
+
+
+def _legend(output: Mapping[str, Any]) -> dict[str, Any]:
+    """What an output says of its lists over `times`, as arguments of `time_curves`."""
+    axes, bound = output.get("axes"), output.get("bound")
+    said = axes if isinstance(axes, dict) else {}
+    found = {name: said[name] for name in ("x", "y") if isinstance(said.get(name), str)}
+    return found | ({"bound": bound} if _numbers([bound]) else {})
 
 
 def _numbers(value: object) -> TypeGuard[list[float]]:
@@ -125,9 +162,9 @@ def _numbers(value: object) -> TypeGuard[list[float]]:
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as PNG."""
+    """The figure as PNG, no wider than Dagster shows."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
+    figure.savefig(buffer, format="png", dpi=min(DPI, MAX_PIXELS / figure.get_figwidth()))
     return buffer.getvalue()
 
 

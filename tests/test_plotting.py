@@ -58,13 +58,37 @@ def test_circuit_counts_and_convergence() -> None:
     found = figures(outcome({"circuit": record, "counts": BELL}, {"e": [3.0, 2.0]}))
     assert list(found) == ["circuit", "counts", "convergence"]
     assert all(min(size(png)) > 100 for png in found.values())
+    evolution = {"order": 2, "steps": 149, "bound": 0.0198}
+    evolved = figures(outcome({"circuit": record, "evolution": evolution}, {}))
+    assert size(evolved["circuit"])[1] > size(found["circuit"])[1]
 
 
 def test_histogram_keeps_the_most_frequent_outcomes_in_the_order_of_their_keys() -> None:
     many = {f"{n:06b}": n + 1 for n in range(64)}
     axes = histogram(many, "counts").axes[0]
     assert [bar.get_height() for bar in axes.patches] == list(range(33, 65))
-    assert axes.get_title() == "counts, 32 further outcomes not shown"
+    assert axes.get_title() == "32 further outcomes not shown"
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("outcome", "counts")
+
+
+def test_outcomes_of_many_qubits_are_shortened() -> None:
+    figure = histogram({"0" * 127: 1968, "1" * 127: 2032}, "counts", of=4)
+    (axes,) = figure.axes
+    labels = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert labels == ["00000000…00000000", "11111111…11111111"]
+    assert axes.get_xlabel() == "outcome (127 bits)"
+    assert axes.get_title() == "first of 4 circuits"
+    png(figure)
+    for text in (*axes.get_xticklabels(), axes.xaxis.label, axes.yaxis.label):
+        box = text.get_window_extent()
+        assert figure.bbox.x0 <= box.x0 <= box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0
+
+
+def test_no_picture_is_wider_than_the_dialog_that_shows_it() -> None:
+    many = {f"{n:06b}": n + 1 for n in range(64)}
+    assert size(png(histogram(many, "counts")))[0] == plotting.MAX_PIXELS
+    assert size(png(histogram(BELL, "counts")))[0] == 4 * plotting.DPI
 
 
 def test_convergence_has_a_panel_a_series() -> None:
@@ -107,3 +131,17 @@ def test_lists_over_times_are_drawn_together() -> None:
     assert over_time(output) == {"times": [0, 0.5, 1.0], "exact": [1.0, 0.5, 0.1]}
     assert png(time_curves(over_time(output))).startswith(b"\x89PNG")
     assert over_time({"times": [0, 1]}) == over_time({"times": "soon"}) == over_time(None) == {}
+
+
+def test_an_output_names_the_axes_and_the_bound_of_its_curves() -> None:
+    curves = {"times": [0, 1.0], "exact": [1.0, 0.5], "limit": [0.7, 0.7], "trotter": [1.0, 0.6]}
+    (axes,) = time_curves(curves, x="time (s)", y="spin", bound=0.1).axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("time (s)", "spin")
+    styles = {line.get_label(): line.get_linestyle() for line in axes.lines}
+    assert styles == {"exact": "-", "limit": "--", "trotter": "None"}
+    (band,) = axes.collections
+    assert band.get_label() == "exact ± 0.1, the bound"
+    assert band.get_datalim(axes.transData).intervaly.tolist() == [0.4, 1.1]
+    said = {"axes": {"x": "time (s)", "y": 3}, "bound": True}
+    assert list(figures(replace(outcome({}, {}), output=curves | said))) == ["over_time"]
+    assert list(figures(replace(outcome({}, {}), output=curves | {"axes": []}))) == ["over_time"]

@@ -194,7 +194,9 @@ def _post(
 
 def _drawing(first: Mapping[str, Any], last: Mapping[str, Any]) -> dict[str, Any]:
     name, values = circuits.result_kind(last)
-    drawing = {"circuit": first["circuit"]}
+    drawing = {"circuit": first["circuit"], "of": len(values)}
+    if "evolution" in first:
+        drawing["evolution"] = first["evolution"]
     if name in ("counts", "probabilities"):
         drawing[name] = values[0]
     return drawing

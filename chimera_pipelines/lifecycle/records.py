@@ -131,7 +131,8 @@ class Outcome:
             `feedback_head` and `feedback_incarnation` where an AI head ran its feedback block.
         ticket: `{seq, key, timestamp, root, signature_digest}`.
         checkpoint: `{id, bytes, shares, heads}`.
-        drawing: `{circuit, counts, probabilities}` as far as there are such.
+        drawing: `{circuit, evolution, counts, probabilities}` as far as there are such, and how
+            many circuits there were: `of`. What is drawn is of the first.
     """
 
     schema: ClassVar[str] = "chimera.outcome/1"

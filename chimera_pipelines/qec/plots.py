@@ -38,7 +38,8 @@ def logical_rates(rows: Sequence[Mapping[str, Any]]) -> Figure:
             at = axes.get_xaxis_transform()
             label = f"curves cross \nat {threshold:.2%} "
             axes.text(threshold, 0.97, label, transform=at, fontsize=8, ha="right", va="top")
-        axes.legend(fontsize=8, loc="lower right" if axis(rows) == "physical" else "best")
+        place = "lower right" if axis(rows) == "physical" else "best"
+        axes.legend(fontsize=8, loc=place, title="95 % intervals shaded", title_fontsize=8)
     all_axes[0].set_ylabel("logical error rate, all rounds")
     return figure
 
@@ -57,8 +58,14 @@ def _panel(axes: Axes, found: Sequence[Curve], over: str) -> None:
         if over == "distance":
             errors = [_gaps(low, y), _gaps(y, high)]
             axes.errorbar(x, y, yerr=errors, fmt="none", ecolor=colour, capsize=3)
-        tops = [point[3] for point in unseen]
-        axes.plot([p[0] for p in unseen], tops, marker="$\\downarrow$", color=colour, linestyle="")
+        if unseen:
+            tops = [point[3] for point in unseen]
+            fall = [0.5 * top for top in tops]
+            label = f"{name}: no error seen ↓"
+            axes.errorbar(
+                [point[0] for point in unseen], tops, fall,
+                uplims=True, fmt="_", markersize=9, color=colour, label=label,
+            )  # fmt: skip
     axes.set_yscale("log")
     axes.grid(alpha=0.3, which="both", linewidth=0.5)
     if over == "physical":

@@ -13,25 +13,34 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_DRAWN_OPERATIONS = 400
-FOLD = 28
+FOLD = 18
+_TEXT_LINE = 0.3  # inches
 
 
-def draw(record: CircuitRecord, max_qubits: int = 40) -> Figure:
+def draw(record: CircuitRecord, max_qubits: int = 40, *, behind: str = "") -> Figure:
     """A figure of the circuit, or of the text of `summary` where a drawing could not be read.
 
-    The figure belongs to no pyplot state, so threads may draw at once and nothing is to be closed.
+    `behind` says what comes after it. The figure belongs to no pyplot state, so threads may draw at
+    once and nothing is to be closed.
     """
     from matplotlib.figure import Figure
 
     operations = sum(1 for _ in record.walk())
-    if record.num_qubits > max_qubits or operations > MAX_DRAWN_OPERATIONS:
-        return _written(summary(record))
+    if record.num_qubits > max_qubits or not 0 < operations <= MAX_DRAWN_OPERATIONS:
+        return _written(f"{summary(record)}\n{behind}".rstrip())
     load_qiskit()
     from chimera_pipelines.quantum.read import to_qiskit
 
     width = min(FOLD, max(4, operations)) * 0.6 + 2
-    figure = Figure(figsize=(width, 0.6 * (record.num_qubits + 2)))
-    to_qiskit(record).draw(output="mpl", ax=figure.add_subplot(), fold=FOLD, idle_wires=True)
+    figure = Figure(figsize=(width, width))
+    axes = figure.add_axes((0, 0, 1, 1))
+    to_qiskit(record).draw(output="mpl", ax=axes, fold=FOLD, idle_wires=True)
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    height = width * (high - low) / (right - left)
+    said = _TEXT_LINE if behind else 0.0
+    figure.set_size_inches(width, height + said)
+    axes.set_position((0, said / (height + said), 1, height / (height + said)))
+    figure.text(0.02, 0.1 / (height + said), behind, family="monospace", fontsize=9)
     return figure
 
 
@@ -39,8 +48,9 @@ def _written(text: str) -> Figure:
     from matplotlib.figure import Figure
 
     lines = [part for line in text.splitlines() for part in textwrap.wrap(line, 80)]
-    figure = Figure(figsize=(8, 0.3 * len(lines) + 0.4))
-    figure.text(0.02, 0.5, "\n".join(lines), va="center", family="monospace", fontsize=9)
+    width = 0.08 * max(map(len, lines)) + 0.4
+    figure = Figure(figsize=(width, _TEXT_LINE * len(lines) + 0.2))
+    figure.text(0.2 / width, 0.5, "\n".join(lines), va="center", family="monospace", fontsize=9)
     return figure
 
 

@@ -32,6 +32,7 @@ def test_a_panel_a_noise_model_over_distances_when_there_is_one_rate() -> None:
 def test_no_error_seen_is_drawn_at_the_upper_end() -> None:
     rows = [row(3, 0.001, 0.0, low=0.0, high=0.002), row(3, 0.01, 0.1)]
     (axes,) = logical_rates(rows).axes
-    arrows = [line for line in axes.lines if line.get_marker() == "$\\downarrow$"]
-    assert [list(line.get_ydata()) for line in arrows] == [[0.002]]
+    (arrows,) = axes.containers
+    assert arrows.get_label() == "d = 3: no error seen ↓"
+    assert list(arrows.lines[0].get_ydata()) == [0.002]
     assert logical_rates([row(3, 0.0, 0.0), row(3, 0.01, 0.1)]).axes
