@@ -139,6 +139,8 @@ class _Guest:
         return outcome_json(outcome)
 
     def _open(self, value: Any) -> None:
+        if self._session is not None:
+            raise KernelError("MAML903", "a session was opened twice")
         spec = spec_of(value)
         if spec.tier is Tier.PROCESS and self._services.settings.sandbox != "process":
             raise SandboxUnavailableError(

@@ -37,12 +37,12 @@ class Estimate:
 
     Attributes:
         value: the estimate.
-        error: its standard error.
+        error: its standard error; None where a basis had one shot, which shows no spread.
         shots: spent on all bases together.
     """
 
     value: float
-    error: float
+    error: float | None
     shots: int
 
 
@@ -63,8 +63,10 @@ def estimated(observable: Observable, shots: int | Budget, draw: Draw) -> Estima
     for basis, outcomes in zip(bases, seen, strict=True):
         parts.append(estimate(basis.terms, outcomes))
         squares.append(spread(basis.terms, outcomes) / sum(outcomes.values()))
-    total = sum(sum(outcomes.values()) for outcomes in seen)
-    return Estimate(math.fsum(parts), math.sqrt(math.fsum(squares)), total)
+    taken = [sum(outcomes.values()) for outcomes in seen]
+    known = all(shots > 1 for shots in taken)
+    error = math.sqrt(math.fsum(squares)) if known else None
+    return Estimate(math.fsum(parts), error, sum(taken))
 
 
 def _spend(bases: tuple[Basis, ...], limit: Budget, draw: Draw) -> list[Counter[int]]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from chimera_pipelines.errors import HeadUnavailableError, SandboxUnavailableError
+from chimera_pipelines.errors import HeadUnavailableError, KernelError, SandboxUnavailableError
 from chimera_pipelines.heads.local import build_head
 from chimera_pipelines.heads.performer import HeadContext
 from chimera_pipelines.heads.remote import RemoteHead
@@ -23,6 +23,7 @@ from chimera_pipelines.heads.wire import Connection
 from chimera_pipelines.lifecycle.remote_session import RemoteSession
 from chimera_pipelines.lifecycle.services import Services
 from chimera_pipelines.lifecycle.session_desk import SessionDesk
+from chimera_pipelines.lifecycle.session_frames import spec_json
 from chimera_pipelines.lifecycle.session_spec import SessionSpec
 from chimera_pipelines.sandbox.outcomes import Attachment, Crashed, LimitExceeded, Raised, Returned
 from chimera_pipelines.sandbox.tiers import Tier, choose
@@ -94,6 +95,13 @@ def test_one_session_serves_all_calls(session: Callable[..., RemoteSession]) -> 
     failed = made.call("b", "fail", {"x": 1}, timeout_s=10.0)
     assert isinstance(failed, Raised)
     assert (failed.kind, failed.message, failed.line) == ("ValueError", "no 1", 9)
+
+
+def test_a_session_is_opened_once(session: Callable[..., RemoteSession]) -> None:
+    made = loaded(session())
+    with pytest.raises(KernelError, match="opened twice"):
+        made._ask("open", {"spec": spec_json(made._spec)}, within_s=10.0)
+    assert made.call("b", "run", {"x": 2}, timeout_s=10.0) == Returned({"sum": 2, "x": 2})
 
 
 def test_bytes_cross_as_attachments(session: Callable[..., RemoteSession]) -> None:

@@ -120,6 +120,13 @@ def test_a_budget_spends_little_where_nothing_spreads():
     assert found.shots < 2000
 
 
+def test_one_shot_shows_no_spread():
+    state = random_statevector(32, seed=6).data
+    observable = Observable.from_json(STRINGS, 5)
+    assert sampled(state, observable, 1, 1, 0).error is None
+    assert sampled(state, Observable.from_json({"IIIII": 2.0}, 5), 1, 1, 0).error == 0.0
+
+
 def test_a_budget_below_two_shots_a_basis_is_refused():
     observable = Observable.from_json({"X": 1.0, "Y": 1.0, "Z": 1.0}, 1)
     with pytest.raises(KernelError) as caught:
