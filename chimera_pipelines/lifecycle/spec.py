@@ -69,7 +69,8 @@ class KernelSpec:
         producers: kernels that it waits for; `data_producers` those whose outputs it reads.
         options: the kernel's own and the document's defaults, as written.
         heads: ids of heads that may run it, best first; `kind` is that of all of them, or None.
-        bytes: memory of the state vector that the linter computed, 0 when unknown.
+        bytes: memory of the state vector that the linter computed, 0 when unknown; what no plan
+            can print is 2^53 - 1.
     """
 
     name: str

@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
-from chimera_pipelines.digest import JSONValue, digest
+from chimera_pipelines.digest import MAX_INTEGER, JSONValue, digest
 from chimera_pipelines.errors import DocumentError, ExitCode, GraphError, Where
 from chimera_pipelines.lifecycle.spec import (
     BlockSpec,
@@ -280,7 +280,7 @@ def _kernel(
         output_schema=_schema(
             document.output_schemas, (kernel.name, None) if published else (kernel.name,)
         ),
-        bytes=graph.memory_bytes(kernel, _facts(block)) or 0,
+        bytes=min(graph.memory_bytes(kernel, _facts(block)) or 0, MAX_INTEGER),
     )
 
 

@@ -98,3 +98,23 @@ def test_ten_thousand_kernels_in_a_row_compile_without_torch(tmp_path: Path) -> 
     command = [sys.executable, "-c", code, str(tmp_path / "a.maml.md")]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.split() == ["10000", "False"]
+
+
+def test_what_a_plan_cannot_print_is_the_largest_integer_that_it_can() -> None:
+    text = (
+        _text("wide: {block: q}")
+        + """```qiskit {#q}
+from qiskit import QuantumCircuit
+
+
+def circuit():
+    qc = QuantumCircuit(60)
+    qc.measure_all()
+    return qc
+```
+"""
+    )
+    text = text.replace("permissions:", "requires: {resources: [qiskit]}\npermissions:")
+    plan = compile_plan(read_text(text.encode(), "a.maml.md"))
+    assert plan.kernel("wide").bytes == 2**53 - 1
+    assert plan.digest.startswith("sha256:")
