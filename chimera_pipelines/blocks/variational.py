@@ -165,7 +165,8 @@ def _observable(strings: object) -> Observable:
     from chimera_pipelines.quantum.observables import Observable
 
     first = next(iter(strings), "") if isinstance(strings, Mapping) else ""
-    return Observable.from_json(strings, len(first))  # type: ignore[arg-type]
+    width = len(first) if isinstance(first, str) else 0
+    return Observable.from_json(strings, width)  # type: ignore[arg-type]
 
 
 def _options(iterations: int, rate: float, tolerance: float, seed: int, starts: int) -> Descending:

@@ -93,14 +93,23 @@ def whole(value: object, what: str, *, low: int, high: int) -> int:
     return value
 
 
+def finite(value: object, what: str) -> float:
+    """A finite number.
+
+    Raises:
+        KernelError: MAML505.
+    """
+    _check(value, what, DATA)
+    return float(value)  # type: ignore[arg-type]
+
+
 def positive(value: object, what: str) -> float:
     """A finite number above zero.
 
     Raises:
         KernelError: MAML505.
     """
-    _check(value, what, DATA)
-    number = float(value)  # type: ignore[arg-type]
+    number = finite(value, what)
     if number <= 0.0:
         raise refused(DATA, f"{what} is {number!r}, not above zero")
     return number

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from chimera_pipelines.errors import KernelError
-from chimera_pipelines.learning.bad_data import DATA, refused, whole
+from chimera_pipelines.learning.bad_data import DATA, finite, refused, whole
 from chimera_pipelines.learning.checkpoint import Checkpoint
 from chimera_pipelines.learning.circuits import qaoa as circuit
 from chimera_pipelines.learning.descent import Descent
@@ -75,11 +75,9 @@ def _edge(edge: object, number: int, num_qubits: int) -> tuple[int, int, float]:
         raise refused(DATA, f"edge {number} is {edge!r:.40}", "an edge is [i, j] or [i, j, weight]")
     i, j = (whole(v, f"edge {number}: vertex", low=0, high=num_qubits - 1) for v in edge[:2])
     weight = edge[2] if len(edge) == 3 else 1.0  # noqa: PLR2004
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
-        raise refused(DATA, f"edge {number}: weight {weight!r:.40} is not a finite number")
     if i == j:
         raise refused(DATA, f"edge {number} joins vertex {i} with itself")
-    return i, j, float(weight)
+    return i, j, finite(weight, f"edge {number}: weight")
 
 
 def qaoa(

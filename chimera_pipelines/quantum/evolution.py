@@ -49,9 +49,10 @@ def suzuki_trotter(pieces: Sequence[Piece], *, order: int, steps: int) -> Formul
     """The formula with that many steps for each piece.
 
     Raises:
-        KernelError: CHIM771 for another order than 1, 2 or 4, or steps out of range.
+        KernelError: CHIM771 for another order than 1, 2 or 4, steps out of range, or angles that
+            are not finite.
     """
-    _check(order, steps)
+    _check(pieces, order, steps)
     parts: list[tuple[Group, float]] = []
     for piece in pieces:
         groups = piece.hamiltonian.groups()
@@ -72,11 +73,15 @@ def error_bound(pieces: Sequence[Piece], *, order: int, steps: int) -> float:
     """A number that ‖formula - exact evolution‖ does not exceed, rounding aside.
 
     Source: Childs et al. 2021, as `product_formulas` says; errors of steps add up.
+
+    Raises:
+        KernelError: CHIM771 as `suzuki_trotter`.
     """
-    _check(order, steps)
+    _check(pieces, order, steps)
     return math.fsum(
-        _constant(piece.hamiltonian, order) * abs(piece.duration) ** (order + 1) / steps**order
+        constant * _power(abs(piece.duration), order + 1) / steps**order
         for piece in pieces
+        if (constant := _constant(piece.hamiltonian, order))
     )
 
 
@@ -135,11 +140,22 @@ def _constant(hamiltonian: PauliSum, order: int) -> float:
     return _CONSTANTS[key]
 
 
-def _check(order: int, steps: int) -> None:
+def _power(base: float, exponent: int) -> float:
+    try:
+        return base**exponent
+    except OverflowError:  # floats raise it here, where products are infinite
+        return math.inf
+
+
+def _check(pieces: Sequence[Piece], order: int, steps: int) -> None:
     if order not in ORDERS:
         raise evolution_error(f"a formula of order {order!r}", hint="1, 2 or 4")
     if not 1 <= steps <= MAX_STEPS:
         raise evolution_error(f"{steps} steps; from 1 to {MAX_STEPS} are allowed")
+    if not math.isfinite(sum(2.0 * p.hamiltonian.one_norm * abs(p.duration) for p in pieces)):
+        raise evolution_error(
+            "coefficients times time are not finite", hint="evolve for a shorter time"
+        )
 
 
 def evolution_error(message: str, *, hint: str | None = None) -> KernelError:

@@ -10,6 +10,7 @@ squares (their squares are 1 and cross terms vanish), all others by the triangle
 from __future__ import annotations
 
 import math
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ class PauliSum:
 
         Raises:
             KernelError: CHIM770 for another shape, letters other than IXYZ, another length than
-                `num_qubits`, coefficients that are complex or not finite.
+                `num_qubits`, coefficients that are complex or not finite, nor their sum.
         """
         if not isinstance(value, Mapping) or not value:
             raise _bad("a Hamiltonian is an object of Pauli strings and real coefficients")
@@ -87,9 +88,11 @@ class PauliSum:
                 )
             if isinstance(coefficient, bool) or not isinstance(coefficient, int | float):
                 raise _bad(f"coefficient of {string!r:.80} is not a real number")
-            if not math.isfinite(coefficient):
+            if not abs(coefficient) <= sys.float_info.max:
                 raise _bad(f"coefficient of {string!r:.80} is not finite")
         strings = tuple((string, float(c)) for string, c in value.items())  # type: ignore[arg-type]
+        if not math.isfinite(sum(abs(coefficient) for _, coefficient in strings)):
+            raise _bad("the sum of the coefficients is not finite")
         return cls.of(num_qubits, Observable(num_qubits, strings).terms)
 
     @classmethod

@@ -9,6 +9,7 @@ terms by falling number of conflicts needs fewer bases, it is taken instead (`gr
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -52,7 +53,7 @@ class Observable:
 
         Raises:
             KernelError: MAML904 for another shape, letters other than IXYZ, another length than
-                the circuit's width, coefficients that are not finite real numbers.
+                the circuit's width, coefficients that are not finite real numbers, nor their sum.
         """
         if not isinstance(value, Mapping) or not value:
             raise _bad("an observable is an object of Pauli strings and real coefficients")
@@ -68,9 +69,11 @@ class Observable:
                 raise _bad(f"{coefficient} times {string!r:.80} is not Hermitian")
             if isinstance(coefficient, bool) or not isinstance(coefficient, int | float):
                 raise _bad(f"coefficient of {string!r:.80} is not a real number")
-            if not math.isfinite(coefficient):
+            if not abs(coefficient) <= sys.float_info.max:
                 raise _bad(f"coefficient of {string!r:.80} is not finite")
             strings.append((string, float(coefficient)))
+        if not math.isfinite(sum(abs(coefficient) for _, coefficient in strings)):
+            raise _bad("the sum of the coefficients is not finite")
         return cls(num_qubits, tuple(strings))
 
     @property

@@ -40,6 +40,9 @@ def test_qaoa_finds_the_cut_of_a_ring():
         (lambda: blocks.vqe({}), "MAML904"),
         (lambda: blocks.vqe([1.0]), "MAML904"),
         (lambda: blocks.vqe({"ZZ": float("nan")}), "MAML904"),
+        (lambda: blocks.vqe({1: 1.0}), "MAML904"),
+        (lambda: blocks.vqe({"ZZ": 10**400}), "MAML904"),
+        (lambda: blocks.vqe({"ZZ": 1e308, "XX": 1e308}), "MAML904"),
         (lambda: blocks.vqe({"": 1.0}), "MAML505"),
         (lambda: blocks.vqe({"Z" * 38: 1.0}), "MAML505"),
         (lambda: blocks.vqe({"ZZ": 1.0}, iterations=-1), "MAML505"),
@@ -55,6 +58,7 @@ def test_qaoa_finds_the_cut_of_a_ring():
         (lambda: blocks.qaoa({"ZZ": 1.0}, shots=0), "MAML505"),
         (lambda: blocks.maxcut([[0, 9]], 3), "MAML505"),
         (lambda: blocks.maxcut([[0, 1]], 1), "MAML505"),
+        (lambda: blocks.maxcut([[0, 1, 10**400]], 2), "MAML505"),
     ],
 )
 def test_bad_arguments_are_coded(call, code):

@@ -52,7 +52,7 @@ def test_a_cost_that_is_not_diagonal_is_refused():
         ([[0, 1], [1, 5]], "edge 1: vertex is 5"),
         ([[0, 1.5]], "edge 0: vertex"),
         ([[2, 2]], "edge 0 joins vertex 2 with itself"),
-        ([[0, 1, float("nan")]], "edge 0: weight nan"),
+        ([[0, 1, float("nan")]], "edge 0: weight is nan"),
     ],
 )
 def test_wrong_edges_are_named(edges, says):

@@ -112,6 +112,9 @@ def test_formulas_outside_of_documents_are_judged_too():
     assert refused(lambda: suzuki_trotter(pieces, order=2, steps=0)) == "CHIM771"
     assert refused(lambda: suzuki_trotter(pieces, order=2, steps=MAX_STEPS + 1)) == "CHIM771"
     assert refused(lambda: steps_for(pieces, 0.0, order=2)) == "CHIM771"
+    endless = [Piece(pieces[0].hamiltonian, 1e308)]
+    assert refused(lambda: steps_for(endless, 0.1, order=2)) == "CHIM771"
+    assert refused(lambda: suzuki_trotter(endless * 2, order=2, steps=1)) == "CHIM771"
     assert refused(lambda: piecewise(lambda _: pieces[0].hamiltonian, 1.0, 0)) == "CHIM771"
 
 

@@ -92,6 +92,8 @@ BAD = {
     "width": (lambda: evolved({"ZZZ": 1.0}, 1.0), "CHIM770"),
     "infinite coefficient": (lambda: evolved({"ZZ": math.inf}, 1.0), "CHIM770"),
     "infinite time": (lambda: evolved({"ZZ": 1.0}, math.inf), "CHIM771"),
+    "time beyond floats": (lambda: evolved({"ZZ": 1.0, "XI": 0.5}, 1e308), "CHIM771"),
+    "angles beyond floats": (lambda: evolved({"ZZ": 1e10}, 1e308), "CHIM771"),
     "no time": (lambda: evolved({"ZZ": 1.0}, "soon"), "CHIM771"),
     "true as time": (lambda: evolved({"ZZ": 1.0}, True), "CHIM771"),
     "no times": (lambda: evolved({"ZZ": 1.0}, []), "CHIM771"),

@@ -79,6 +79,8 @@ BAD = {
     "true": {"ZZ": True},
     "nan": {"ZZ": math.nan},
     "infinite": {"ZZ": -math.inf},
+    "beyond floats": {"ZZ": 10**400},
+    "infinite sum": {"ZZ": 1e308, "XX": -1e308},
     "letters": {"ZA": 1.0},
     "lower case": {"zz": 1.0},
     "narrow": {"Z": 1.0},

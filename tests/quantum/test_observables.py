@@ -61,6 +61,9 @@ def test_an_estimate_of_many_qubits_needs_no_array():
         {"Z": 1j},
         {"Z": 1 + 0j},
         {"Z": [1.0, 0.0]},
+        {"Z": 10**400},
+        {"Z": 1e308, "X": -1e308},
+        {1: 1.0},
     ],
 )
 def test_bad_observables_are_904(value):
