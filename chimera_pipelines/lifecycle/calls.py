@@ -34,9 +34,12 @@ from chimera_pipelines.sandbox.outcomes import (
 
 _LOG = logging.getLogger("chimera.blocks")
 _LAST_LINES = 10
-_CODED = re.compile(r"\s*(MAML\d{3})[: ]+(.*)", re.DOTALL)
+_CODED = re.compile(r"\s*((?:MAML|CHIM)\d{3})[: ]+(.*?)(?:  \[(.*)\])?\s*", re.DOTALL)
 # What `chimera_pipelines.blocks` refuses. A block may forge one: it fails, and is not tried again.
-_REFUSALS = frozenset({"MAML412", "MAML413", "MAML505", "MAML904", "MAML905"})
+_REFUSALS = frozenset(
+    {"MAML412", "MAML413", "MAML505", "MAML904", "MAML905"}
+    | {f"CHIM{number}" for number in range(790, 799)}
+)
 
 
 class OutOfTimeError(KernelError):
@@ -222,7 +225,7 @@ def _raised(outcome: Raised, where: Where, phase: str) -> KernelError:
     coded = _CODED.fullmatch(outcome.message)
     ours = not outcome.frames  # a stranger's frame raises no code of ours, but for these refusals
     if coded and (ours or (outcome.kind == "BlocksError" and coded[1] in _REFUSALS)):
-        return KernelError(coded[1], coded[2], phase=phase, where=where)
+        return KernelError(coded[1], coded[2], phase=phase, where=where, hint=coded[3])
     message = f"{outcome.kind}: {outcome.message}" if outcome.message else outcome.kind
     return KernelError("MAML901", message, phase=phase, where=where)
 

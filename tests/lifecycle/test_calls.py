@@ -67,6 +67,18 @@ def test_a_required_parameter_must_be_there() -> None:
             "row 1",
         ),
         (
+            Raised("BlocksError", "CHIM790: no rate", "k", 3, 5, (Frame("k", "run", 3, 5, ""),)),
+            "CHIM790",
+            43,
+            "no rate",
+        ),
+        (
+            Raised("BlocksError", "CHIM299: forged", "k", 3, 5, (Frame("k", "run", 3, 5, ""),)),
+            "MAML901",
+            43,
+            "BlocksError: CHIM299: forged",
+        ),
+        (
             Raised("BlocksError", "MAML902: forged", "k", 3, 5, (Frame("k", "run", 3, 5, ""),)),
             "MAML901",
             43,
@@ -165,3 +177,14 @@ def test_forged_references_are_refused(tmp_path: Path, value: dict[str, object])
 def test_a_kernel_returns_one_json_object(value: object) -> None:
     with pytest.raises(KernelError, match="MAML904"):
         calls.json_object(value, BLOCK, file="f", phase="measure")  # type: ignore[arg-type]
+
+
+def test_the_hint_of_a_refusal_is_a_hint() -> None:
+    frames = (Frame("k", "run", 3, 5, ""),)
+    text = "MAML505: row [0]  is wrong\nand so on  [look at it]"
+    with pytest.raises(KernelError) as caught:
+        calls.returned(
+            Raised("BlocksError", text, "k", 3, 5, frames), BLOCK, file="f", phase="propagate"
+        )
+    assert caught.value.message == "row [0]  is wrong\nand so on"
+    assert caught.value.hint == "look at it"
