@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chimera_pipelines.qec.curves import crossing
+from chimera_pipelines.blocks.faults import plain_refusals
+from chimera_pipelines.qec.curves import counted, crossing
 
 
+@plain_refusals
 def surface_code_memory(
     *,
     physical: float | Sequence[float],
@@ -41,14 +43,14 @@ def surface_code_memory(
         seed: any whole number; equal arguments give equal rows.
 
     Raises:
-        ChimeraError: CHIM790 to CHIM793 for arguments that make no experiment.
+        BlocksError: CHIM790 to CHIM793 for arguments that make no experiment.
     """
-    from chimera_pipelines.qec.experiment import memory_experiment
+    from chimera_pipelines.qec.experiment import each, memory_experiment
 
     rows = [
         row
-        for model in _each(noise)
-        for name in _each(decoder)
+        for model in each(noise)
+        for name in each(decoder)
         for row in memory_experiment(
             physical=physical,
             distances=distances,
@@ -68,13 +70,13 @@ def surface_code_memory(
     }
 
 
+@plain_refusals
 def logical_threshold(rows: Sequence[Mapping[str, Any]]) -> float | None:
     """Physical rate at which rows of the largest distance begin to be worse than the smallest.
 
     Rows of one noise model and decoder over several rates; None where they do not cross.
+
+    Raises:
+        BlocksError: CHIM791 for what is no such rows.
     """
-    return crossing(rows)
-
-
-def _each(names: str | Sequence[str]) -> Sequence[str]:
-    return [names] if isinstance(names, str) else names
+    return crossing(counted(rows))

@@ -6,14 +6,19 @@ Rows are the JSON that documents publish, so nothing of stim is needed to draw o
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
+
+from chimera_pipelines.qec.errors import ExperimentError
 
 PUBLISHED: Final = frozenset(
     ("noise", "distance", "rounds", "physical", "logical", "low", "high", "shots", "decoder")
 )
 _TWO: Final = 2
+_NUMBERS: Final = ("distance", "physical", "logical")
+_ROWS: Final = "rows as surface_code_memory gives them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,28 @@ def curves(rows: Sequence[Mapping[str, Any]]) -> tuple[Curve, ...]:
         point = row[over], row["logical"], row["low"], row["high"]
         found.setdefault(key, []).append(point)
     return tuple(Curve(*key, tuple(sorted(points))) for key, points in sorted(found.items()))
+
+
+def counted(rows: object) -> Sequence[Mapping[str, Any]]:
+    """Rows that strangers give, if `crossing` can be asked of them.
+
+    Raises:
+        ExperimentError: CHIM791, naming the row.
+    """
+    if not isinstance(rows, list | tuple):
+        raise ExperimentError("CHIM791", f"{rows!r:.40} is no list of rows", hint=_ROWS)
+    for number, row in enumerate(rows):
+        for name in _NUMBERS:
+            value = row.get(name) if isinstance(row, Mapping) else None
+            sound = isinstance(value, int | float) and not isinstance(value, bool)
+            if not sound or not abs(value) <= sys.float_info.max:  # type: ignore[arg-type]
+                message = f"row {number}: {name} {value!r:.40} is no finite number"
+                raise ExperimentError("CHIM791", message, hint=_ROWS)
+    kinds = {(row.get("noise"), row.get("decoder")) for row in rows}
+    if len(kinds) > 1:
+        message = f"rows of {len(kinds)} noise models and decoders"
+        raise ExperimentError("CHIM791", message, hint="ask of one noise model and decoder")
+    return rows
 
 
 def crossing(rows: Sequence[Mapping[str, Any]]) -> float | None:

@@ -7,7 +7,7 @@ without a symptom is refused (CHIM792), and so is one whose errors a decoder wou
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -147,6 +147,22 @@ def decoder(name: str, **options: Any) -> Any:
         raise DecodingError(
             "CHIM793", f"decoder {name!r}: {error}", hint="docs/qec.md lists its options"
         ) from error
+
+
+def decoder_with(name: str, options: Mapping[str, Any] | None) -> Any:
+    """`decoder` with options that a stranger named.
+
+    Raises:
+        DecodingError: CHIM793 as `decoder`, or when the options are no mapping of names.
+    """
+    given = {} if options is None else options
+    if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
+        raise DecodingError(
+            "CHIM793",
+            f"decoder {name!r}: options {given!r:.40} are no names and values",
+            hint="docs/qec.md lists its options",
+        )
+    return decoder(name, **given)
 
 
 def packed_shots(data: object, detectors: int) -> Packed:

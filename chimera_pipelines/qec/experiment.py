@@ -8,7 +8,7 @@ experiment's and everything that names the row, so rows do not depend on which o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -16,8 +16,7 @@ import numpy as np
 import stim
 
 from chimera_pipelines.qec.circuits import memory_circuit
-from chimera_pipelines.qec.decoders import decoder as decoder_named
-from chimera_pipelines.qec.decoders import registered
+from chimera_pipelines.qec.decoders import decoder_with, registered
 from chimera_pipelines.qec.errors import ExperimentError
 from chimera_pipelines.qec.noise import noise_model, probability
 from chimera_pipelines.qec.projection import one_basis
@@ -110,9 +109,9 @@ def memory_experiment(
     if max_errors is not None:
         _count("max_errors", max_errors, MAX_SHOTS)
     rows = []
-    for rate in _each(physical):
+    for rate in each(physical):
         probability("physical error rate", rate)
-        for distance in _each(distances):
+        for distance in each(distances):
             count = rounds if rounds is not None else 1 if model.single_round else distance
             circuit = memory_circuit(distance, count, noise=noise, physical=rate, basis=basis)
             named = f"{noise} {distance} {count} {basis} {float(rate).hex()}"
@@ -179,17 +178,28 @@ def prepare(
     scope = registered(decoder).scope
     seen = one_basis(circuit) if scope == "basis" else circuit
     model = seen.detector_error_model(decompose_errors=scope == "full")
-    made = decoder_named(decoder, **(options or {}))
+    made = decoder_with(decoder, options)
     return Prepared(seen, made.compile_decoder_for_dem(dem=model))
 
 
 def row_seed(seed: int, named: str) -> int:
-    """Seed of the row that is so named, 63 bits."""
+    """Seed of the row that is so named, 63 bits.
+
+    Raises:
+        ExperimentError: CHIM791 unless the experiment's seed is a whole number.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
+        raise ExperimentError("CHIM791", f"seed {seed!r:.40}", hint="any whole number")
     data = hashlib.sha256(f"{seed} {named}".encode()).digest()
     return int.from_bytes(data[:8], "big") >> 1
 
 
-def _each(values: Any) -> Iterable[Any]:
+def each(values: Any) -> list[Any]:
+    """One value, or those of a list.
+
+    Raises:
+        ExperimentError: CHIM791 for an empty list.
+    """
     found = list(values) if isinstance(values, list | tuple) else [values]
     if not found:
         raise ExperimentError("CHIM791", "nothing to count: an empty list", hint="name one value")

@@ -40,11 +40,12 @@ def stream_memory(
     """
     if not isinstance(shots, int) or not 1 <= shots <= MAX_SHOTS:
         raise ExperimentError("CHIM791", f"shots {shots!r}", hint=f"whole, 1 to {MAX_SHOTS}")
-    count = 10 * distance if rounds is None else rounds
-    commit, buffer = commit or distance, distance if buffer is None else buffer
+    count = 10 * distance if rounds is None and isinstance(distance, int) else rounds
     circuit = one_basis(
         memory_circuit(distance, count, noise=noise, physical=physical, basis=basis)
     )
+    commit = distance if commit is None else commit
+    buffer = distance if buffer is None else buffer
     windows = SlidingWindow(circuit.detector_error_model(), commit=commit, buffer=buffer)
     named = f"{noise} {distance} {count} {basis} {float(physical).hex()}"
     sampler = circuit.compile_detector_sampler(seed=row_seed(seed, named))

@@ -16,7 +16,7 @@ import numpy as np
 import stim
 
 from chimera_pipelines.errors import Where
-from chimera_pipelines.qec.decoders import Packed, decoder, packed_shots
+from chimera_pipelines.qec.decoders import Packed, decoder_with, packed_shots
 from chimera_pipelines.qec.shots_files import Form, ShotsError, read_model, read_shots
 from chimera_pipelines.qec.statistics import wilson
 
@@ -75,7 +75,7 @@ def decode_shots(
         ShotsError: CHIM796 for as many shots on one side as on the other not, or none.
         DecodingError: CHIM793, CHIM794; DetectorModelError: CHIM792.
     """
-    compiled = decoder(using, **(options or {})).compile_decoder_for_dem(dem=model)
+    compiled = decoder_with(using, options).compile_decoder_for_dem(dem=model)
     return _counted(model, compiled, [(events, flips)], using, noise)
 
 
@@ -106,7 +106,7 @@ def decode_files(
     """
     read = read_model(model)
     detectors, observables = read.num_detectors, read.num_observables
-    compiled = decoder(using, **(options or {})).compile_decoder_for_dem(dem=read)
+    compiled = decoder_with(using, options).compile_decoder_for_dem(dem=read)
     if flips is None:
         both = read_shots(events, detectors + observables, form=form)
         pairs = (_parted(piece, detectors, observables) for piece in both)

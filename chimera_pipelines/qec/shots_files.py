@@ -38,6 +38,12 @@ def parse_model(text: str, *, file: str | None = None) -> stim.DetectorErrorMode
         ShotsError: CHIM796 at the line that cannot be read, whose probability is none, or whose
             error flips an observable and no detector.
     """
+    if not isinstance(text, str):
+        raise ShotsError(
+            "CHIM796",
+            f"a detector error model of type {type(text).__name__}",
+            hint="the text of a .dem file",
+        )
     lines = text.splitlines()
     for number, line in enumerate(lines, start=1):
         if line.strip().startswith("error"):

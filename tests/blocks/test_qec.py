@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from chimera_pipelines import blocks
+from chimera_pipelines.blocks.faults import BlocksError
 from chimera_pipelines.blocks.qec import logical_threshold, surface_code_memory
 from chimera_pipelines.digest import canonical
-from chimera_pipelines.errors import ChimeraError
 from chimera_pipelines.qec.curves import is_memory
 
 
@@ -44,6 +46,50 @@ def test_the_threshold_of_rows() -> None:
 
 
 def test_wrong_arguments_are_told_by_code() -> None:
-    with pytest.raises(ChimeraError) as caught:
+    with pytest.raises(BlocksError, match=r"^CHIM790: .*2\.0.*  \[.*\]$"):
         surface_code_memory(physical=2.0)
-    assert caught.value.code == "CHIM790"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"noise": []}, "CHIM791"),
+        ({"noise": None}, "CHIM790"),
+        ({"noise": {}}, "CHIM790"),
+        ({"decoder": []}, "CHIM791"),
+        ({"decoder": 3}, "CHIM793"),
+        ({"options": 3}, "CHIM793"),
+        ({"options": [1]}, "CHIM793"),
+        ({"options": {1: 2}}, "CHIM793"),
+        ({"seed": "3"}, "CHIM791"),
+        ({"seed": None}, "CHIM791"),
+        ({"seed": float("nan")}, "CHIM791"),
+    ],
+)
+def test_arguments_of_other_kinds_are_refused(wrong: dict[str, Any], code: str) -> None:
+    with pytest.raises(BlocksError, match=f"^{code}: "):
+        surface_code_memory(**{"physical": 0.01, "distances": 3, "shots": 10} | wrong)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        None,
+        3,
+        "ab",
+        {},
+        [1],
+        [{}],
+        [{"distance": 3, "physical": 0.1, "logical": None}],
+        [{"distance": 3, "physical": "0.1", "logical": 0.1}],
+        [{"distance": 3, "physical": 0.1, "logical": float("nan")}],
+        [{"distance": True, "physical": 0.1, "logical": 0.1}],
+        [
+            {"distance": 3, "physical": 0.1, "logical": 0.1, "noise": noise}
+            for noise in ("uniform", "sd6")
+        ],
+    ],
+)
+def test_a_threshold_of_what_is_no_rows_is_refused(rows: Any) -> None:
+    with pytest.raises(BlocksError, match=r"^CHIM791: "):
+        logical_threshold(rows)
