@@ -2,9 +2,9 @@
 
 A window covers `commit` layers whose corrections become final and `buffer` layers behind them that
 only lend their view. Edges with an end in the commit region are committed: their observable flips
-add up, and where they reach into the next window's first layer they leave an artificial defect
-there. A window is a detector error model of its own, whose observables are the true one and these
-defects, so any decoder can decode it. Edges that leave a window through its open end are edges to
+add up, and where they reach behind it, however far, they leave an artificial defect there. A window
+is a detector error model of its own, whose observables are the true one and these defects, so any
+decoder can decode it. Edges that leave a window through its open end are edges to
 the boundary. A memory has three different windows: the first, those in the middle, the last.
 """
 
@@ -21,9 +21,9 @@ import stim
 
 from chimera_pipelines.qec.decoders import Packed, PyMatchingDecoder, decoder, packed_shots
 from chimera_pipelines.qec.errors import DecodingError
-from chimera_pipelines.qec.projection import check_detectable, either, symptoms
+from chimera_pipelines.qec.projection import either
+from chimera_pipelines.qec.window_edges import Ids, check_sizes, edges, layers
 
-Ids = npt.NDArray[np.int64]
 _EDGE: Final = 2
 _DIGITS: Final = 12  # equal windows add equal probabilities in another order
 
@@ -77,7 +77,8 @@ class Window:
 
     Attributes:
         detectors: ids that it looks at.
-        carried: ids of the next window's first layer, which get its artificial defects.
+        carried: ids behind the commit region on which committed edges end; they get its artificial
+            defects.
         compiled: `sinter.CompiledDecoder`; it predicts the observable, then those of `carried`.
     """
 
@@ -97,19 +98,12 @@ class Window:
         return flips[:, 0], flips[:, 1:]
 
 
-@dataclass(frozen=True, slots=True)
-class _Edge:
-    ends: tuple[int, ...]
-    flips: bool
-    chance: float
-
-
 class SlidingWindow:
     """All windows over a model of one basis and one observable.
 
     Args:
         model: graph of one basis (`projection.project`, `one_basis`).
-        commit: layers that become final with each window, at least 1.
+        commit: layers that become final with each window, at least 1; empty ones count.
         buffer: layers behind them.
         times: layer of each detector; None: its last coordinate.
         inner: `sinter.Decoder` of the windows; None: matching.
@@ -129,15 +123,10 @@ class SlidingWindow:
         times: Sequence[int] | None = None,
         inner: Any = None,
     ) -> None:
-        if commit < 1 or buffer < 0:
-            raise DecodingError(
-                "CHIM793",
-                f"a window of {commit!r} committed and {buffer!r} buffered layers",
-                hint="commit at least one layer",
-            )
-        self.times = np.asarray(_times(model) if times is None else times, np.int64)
+        check_sizes(commit, buffer)
+        self.times = layers(model, times)
         self.commit, self.buffer = commit, buffer
-        self._edges = _edges(model)
+        self._edges = edges(model)
         self._inner = PyMatchingDecoder() if inner is None else inner
         self._graphs: dict[str, Any] = {}
         self.windows = tuple(self._build())
@@ -174,16 +163,24 @@ class SlidingWindow:
             end = last + 1 if final else start + self.commit + self.buffer
             committed = last + 1 if final else start + self.commit
             inside = np.flatnonzero((self.times >= start) & (self.times < end))
-            carried = np.flatnonzero(self.times == committed)
+            carried = self._reached(start, committed)
             found.append(Window(inside, carried, self._graph(start, committed, inside, carried)))
             if final:
                 return found
             start = committed
 
+    def _reached(self, start: int, committed: int) -> Ids:
+        """Detectors behind a commit region on which edges end that it commits."""
+        found = set[int]()
+        for edge in self._edges:
+            if start <= min(self.times[d] for d in edge.ends) < committed:
+                found.update(d for d in edge.ends if self.times[d] >= committed)
+        return np.array(sorted(found), np.int64)
+
     def _graph(self, start: int, committed: int, inside: Ids, carried: Ids) -> Any:
         index = {int(d): n for n, d in enumerate(inside)}
         faults = {int(d): n + 1 for n, d in enumerate(carried)}
-        edges: dict[tuple[int, ...], tuple[float, frozenset[int]]] = {}
+        found: dict[tuple[int, ...], tuple[float, frozenset[int]]] = {}
         for edge in self._edges:
             ends = tuple(sorted(index[d] for d in edge.ends if d in index))
             if not ends or any(self.times[d] < start for d in edge.ends):
@@ -192,12 +189,12 @@ class SlidingWindow:
             if any(self.times[d] < committed for d in edge.ends):
                 fault = frozenset(faults[d] for d in edge.ends if d in faults)
                 fault |= {0} if edge.flips else frozenset()
-            chance, before = edges.get(ends, (0.0, fault))
+            chance, before = found.get(ends, (0.0, fault))
             if before == fault:
-                edges[ends] = either(chance, edge.chance), fault
+                found[ends] = either(chance, edge.chance), fault
             elif edge.chance > chance:
-                edges[ends] = edge.chance, fault
-        return self._compiled(_written(edges, len(inside), len(carried)))
+                found[ends] = edge.chance, fault
+        return self._compiled(_written(found, len(inside), len(carried)))
 
     def _compiled(self, model: stim.DetectorErrorModel) -> Any:
         key = str(model)
@@ -207,10 +204,10 @@ class SlidingWindow:
 
 
 def _written(
-    edges: dict[tuple[int, ...], tuple[float, frozenset[int]]], detectors: int, carried: int
+    found: dict[tuple[int, ...], tuple[float, frozenset[int]]], detectors: int, carried: int
 ) -> stim.DetectorErrorModel:
     model = stim.DetectorErrorModel()
-    for ends, (chance, fault) in sorted(edges.items(), key=lambda edge: edge[0]):
+    for ends, (chance, fault) in sorted(found.items(), key=lambda edge: edge[0]):
         targets = [
             *map(stim.target_relative_detector_id, ends),
             *map(stim.target_logical_observable_id, sorted(fault)),
@@ -223,40 +220,8 @@ def _written(
     return model
 
 
-def _edges(model: stim.DetectorErrorModel) -> list[_Edge]:
-    check_detectable(model)
-    if model.num_observables != 1:
-        raise DecodingError(
-            "CHIM793",
-            f"windows decode one observable, not {model.num_observables}",
-            hint="decode observables one by one",
-        )
-    found = []
-    for (detectors, observables), chance in symptoms(model).items():
-        if len(detectors) > _EDGE:
-            raise DecodingError(
-                "CHIM793",
-                f"error({chance:.6g}) flips {len(detectors)} detectors and is no edge",
-                hint="project the undecomposed model on one basis",
-            )
-        if detectors and chance > 0:
-            found.append(_Edge(detectors, bool(observables), min(chance, 1 - 1e-12)))
-    return found
-
-
 def _columns(ids: Ids) -> slice | Ids:
     """Ids in a row as a slice: a view, where an array of ids would be a copy."""
     if len(ids) and int(ids[-1]) - int(ids[0]) == len(ids) - 1:
         return slice(int(ids[0]), int(ids[-1]) + 1)
     return ids
-
-
-def _times(model: stim.DetectorErrorModel) -> list[int]:
-    places = model.get_detector_coordinates()
-    if not places or any(not place for place in places.values()):
-        raise DecodingError(
-            "CHIM793",
-            "detectors without coordinates: their layers are unknown",
-            hint="give `times`, a layer for each detector",
-        )
-    return [round(places[d][-1]) for d in range(model.num_detectors)]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -81,6 +85,78 @@ def test_every_single_error_is_corrected_wherever_windows_meet(commit: int, buff
     np.testing.assert_array_equal(found, flips)
 
 
+@given(st.integers(2, 5), st.integers(1, 6))
+@settings(max_examples=15, deadline=None)
+def test_gaps_between_layers_change_nothing(gap: int, commit: int) -> None:
+    """Layers further apart, and windows as much longer, are the same windows bit by bit."""
+    circuit = memory(3, 20)
+    model = circuit.detector_error_model()
+    events = circuit.compile_detector_sampler(seed=3).sample(2_000)
+    near = SlidingWindow(model, commit=commit, buffer=4)
+    times = [gap * int(time) for time in near.times]
+    far = SlidingWindow(model, commit=gap * commit, buffer=gap * 4, times=times)
+    np.testing.assert_array_equal(far.decode_batch(events), near.decode_batch(events))
+
+
+def paired(model: stim.DetectorErrorModel, windows: SlidingWindow, shots: int) -> tuple[int, int]:
+    """Shots that only the window gets wrong, and shots that only decoding the whole does."""
+    events, flips, _ = model.compile_sampler(seed=9).sample(shots)
+    one = SlidingWindow(model, commit=9999, buffer=0).decode_batch(events) != flips[:, 0]
+    other = windows.decode_batch(events) != flips[:, 0]
+    return int((other & ~one).sum()), int((one & ~other).sum())
+
+
+@pytest.mark.parametrize("commit", [1, 3, 5])
+def test_windows_that_end_in_a_gap_decode_like_the_whole(commit: int) -> None:
+    model = memory(3, 30).detector_error_model()
+    times = [2 * round(place[-1]) for place in model.get_detector_coordinates().values()]
+    lost, won = paired(model, SlidingWindow(model, commit=commit, buffer=10, times=times), 20_000)
+    assert binomtest(lost, max(1, lost + won), LOST, alternative="greater").pvalue > FALSE_FAILURE
+
+
+def chain(layers: int, span: int) -> stim.DetectorErrorModel:
+    """A repetition code of five bits with errors of checks, and hooks, that reach `span` layers."""
+    model = stim.DetectorErrorModel()
+    target, flip = stim.target_relative_detector_id, stim.target_logical_observable_id(0)
+    for layer in range(layers):
+        row = [target(4 * layer + check) for check in range(4)]
+        model.append("error", 0.03, [row[0], flip])
+        model.append("error", 0.03, [row[3]])
+        for left, right in pairwise(row):
+            model.append("error", 0.03, [left, right])
+        for check, one in enumerate(row):
+            for step, aside in ((1, 0), (span, 0), (span, 1)):
+                if layer + step < layers and check + aside <= 3:
+                    there = target(4 * (layer + step) + check + aside)
+                    model.append("error", 0.01, [one, there])
+            model.append("detector", [check, layer], [one])
+    return model
+
+
+@given(st.integers(1, 4), st.integers(1, 6), st.integers(2, 5))
+@settings(max_examples=60, deadline=None)
+def test_edges_over_several_layers_keep_their_defects(commit: int, buffer: int, span: int) -> None:
+    model = chain(16, span)
+    events, flips = singles(model)
+    windows = SlidingWindow(model, commit=commit, buffer=buffer + span)
+    np.testing.assert_array_equal(windows.decode_batch(events), flips)
+
+
+@pytest.mark.parametrize("span", [2, 3])
+def test_windows_over_edges_of_several_layers_decode_like_the_whole(span: int) -> None:
+    model = chain(40, span)
+    lost, won = paired(model, SlidingWindow(model, commit=4, buffer=6 * span), 20_000)
+    assert binomtest(lost, max(1, lost + won), LOST, alternative="greater").pvalue > FALSE_FAILURE
+
+
+def test_an_edge_longer_than_its_window_leaves_a_defect_too() -> None:
+    text = "error(0.1) D0 D3 L0\nerror(0.01) D0\nerror(0.01) D3\nerror(0.01) D1 D2"
+    text += "".join(f"\ndetector({number}) D{number}" for number in range(4))
+    windows = SlidingWindow(stim.DetectorErrorModel(text), commit=1, buffer=1)
+    np.testing.assert_array_equal(windows.windows[0].carried, [3])
+    assert windows.decode_batch(np.array([[1, 0, 0, 1], [0, 0, 0, 0]], np.uint8)).tolist() == [1, 0]
+
+
 @given(st.integers(1, 5), st.integers(0, 5), st.integers(1, 14))
 @settings(max_examples=40, deadline=None)
 def test_every_layer_is_committed_once(commit: int, buffer: int, rounds: int) -> None:
@@ -137,14 +213,25 @@ def test_models_that_windows_cannot_take_are_refused(text: str, said: str) -> No
     assert caught.value.code == "CHIM793"
 
 
-def test_blind_models_wrong_sizes_and_wrong_shots_are_refused() -> None:
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, 3.0, "3", True, None, math.nan, 10**400, []])
+def test_sizes_that_are_no_whole_numbers_are_refused(wrong: Any) -> None:
+    model = memory(3, 3).detector_error_model()
+    for commit, buffer in ((wrong, 3), (3, wrong)):
+        if buffer != 0:
+            with pytest.raises(DecodingError, match="committed") as caught:
+                SlidingWindow(model, commit=commit, buffer=buffer)
+            assert caught.value.code == "CHIM793"
+
+
+def test_blind_models_wrong_layers_and_wrong_shots_are_refused() -> None:
     blind = stim.DetectorErrorModel("error(0.1) L0\nerror(0.1) D0\ndetector(0) D0")
     with pytest.raises(DetectorModelError):
         SlidingWindow(blind, commit=1, buffer=1)
     model = memory(3, 3).detector_error_model()
-    for commit, buffer in ((0, 3), (-1, 0), (1, -1)):
-        with pytest.raises(DecodingError, match="committed"):
-            SlidingWindow(model, commit=commit, buffer=buffer)
+    for times in ([0], [0.5] * model.num_detectors, [0, 2**40] * (model.num_detectors // 2)):
+        with pytest.raises(DecodingError, match="layers") as caught:
+            SlidingWindow(model, commit=1, buffer=1, times=times)  # type: ignore[arg-type]
+        assert caught.value.code == "CHIM793"
     windows = SlidingWindow(model, commit=1, buffer=3)
     with pytest.raises(DecodingError) as caught:
         windows.decode_batch(np.zeros((5, 3), np.uint8))
