@@ -195,7 +195,7 @@ def test_the_quench_is_within_its_bound_of_the_exact_evolution(home: Path) -> No
     assert n >= 6
     assert len(exact) >= 8
     assert report["exact"] == pytest.approx(exact, abs=1e-8)
-    error = max(abs(a - b) for a, b in zip(report["trotter"], exact, strict=True))
+    error = max(abs(a - b) for a, b in zip(report["magnetization"], exact, strict=True))
     assert error == pytest.approx(report["max_error"], abs=1e-6)
     assert 0 < error <= report["bound"]
 
