@@ -105,12 +105,11 @@ def embeddings(qubits: int, precision: str) -> Iterator[tuple[str, Work]]:
         features = torch.randn(ROWS, width, generator=draw, dtype=torch.float64)
         if method == "basis":
             features = (features > 0).double()
-        rows = tuple(tuple(row) for row in features.tolist())
-        embedding = Embedding(method, rows, is_list=True)
+        embedding = Embedding.of(method)
         yield (
             f"embedding {method}",
-            lambda device, embedding=embedding: embedded_states(
-                embedding, qubits, device=device, precision=precision
+            lambda device, embedding=embedding, features=features: embedded_states(
+                embedding, features.to(device), qubits, precision=precision
             ),
         )
 

@@ -2,11 +2,11 @@
 
     python -m benchmarks.inference [--qubits 6 8 10 12 14 16] [--device cpu|cuda] [--half]
 
-*Batched*: states of 64 rows of features (iqp map) and their Gram matrix, rows in one batch against
-one row at a time by the same code, and against Aer: one state a row with bound parameters in one
-run, then the same matrix product. *Half*: training steps of the syndrome classifier with wide
-layers under autocast, in TFLOP/s of its matrix products (6 floating-point operations a weight and
-row), on CUDA. CPU seconds on one thread; wall seconds on CUDA.
+*Batched*: states of 64 rows of features (`iqp` embedding) and their Gram matrix, rows in one batch
+against one row at a time by the same code, and against Aer: one state a row with bound parameters
+in one run, then the same matrix product. *Half*: training steps of the syndrome classifier with
+wide layers under autocast, in TFLOP/s of its matrix products (6 floating-point operations a weight
+and row), on CUDA. CPU seconds on one thread; wall seconds on CUDA.
 """
 
 from __future__ import annotations
@@ -51,12 +51,13 @@ def batched(qubits: int, options: argparse.Namespace) -> dict[str, object]:
     """The row of one width."""
     import torch
 
-    from chimera_pipelines.learning.kernels import Encoding, StateMaker, fidelities
+    from chimera_pipelines.learning.kernels import StateMaker, fidelities
+    from chimera_pipelines.quantum.embedding import Embedding
 
     cuda = options.device == "cuda"
     clock = time.perf_counter if cuda else time.process_time
     rows = torch.randn(ROWS, qubits, generator=torch.Generator().manual_seed(0)).double()
-    maker = StateMaker(Encoding(), qubits, device=options.device, precision="single")
+    maker = StateMaker(Embedding.of("iqp"), qubits, device=options.device, precision="single")
 
     def states(batch: int | None) -> Any:
         found = maker.states(rows, batch=batch)
@@ -96,17 +97,19 @@ def aer_states(qubits: int, rows: Any) -> Callable[[], Any]:
     from qiskit_aer import AerSimulator
 
     simulator = AerSimulator(method="statevector", precision="single", max_parallel_threads=1)
-    angles = ParameterVector("x", 2 * qubits - 1)
+    pairs = [(p, q) for q in range(qubits) for p in range(q)]
+    angles = ParameterVector("x", qubits + len(pairs))
     circuit = QuantumCircuit(qubits)
     for _ in range(2):
         circuit.h(range(qubits))
         for qubit in range(qubits):
             circuit.rz(angles[qubit], qubit)
-        for qubit in range(qubits - 1):
-            circuit.rzz(angles[qubits + qubit], qubit, qubit + 1)
+        for at, (p, q) in enumerate(pairs):
+            circuit.rzz(angles[qubits + at], p, q)
     circuit.save_statevector()
     ready = transpile(circuit, simulator)
-    values = np.hstack((rows, rows[:, :-1] * rows[:, 1:]))
+    products = [rows[:, p] * rows[:, q] for p, q in pairs]
+    values = np.column_stack((rows, *products))
     binds = [{angle: list(values[:, i]) for i, angle in enumerate(angles)}]
 
     def run() -> Any:

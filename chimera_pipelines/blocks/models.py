@@ -15,20 +15,25 @@ def kernel_matrix(
     rows: Rows,
     others: Rows | None = None,
     *,
-    encoding: str = "iqp",
-    repeats: int = 2,
+    embedding: str = "iqp",
+    axis: str = "ry",
     scale: float = 1.0,
+    repeats: int = 2,
+    pad: str = "error",
     precision: str = "double",
     device: str = "auto",
 ) -> list[list[float]]:
-    """Fidelities |<x|y>|² of encoded rows: the whole matrix as one batch of states.
+    """Fidelities |<x|y>|² of embedded rows: the whole matrix as one batch of states.
 
     Args:
         rows: numbers, equally many a row.
         others: the columns; default the rows themselves, then symmetric with ones in the diagonal.
-        encoding: "angle" or "iqp" (a qubit a number), "amplitude" (the row, normalised).
-        repeats: of the feature map.
-        scale: rows are multiplied by it.
+        embedding: "angle", "iqp" or "basis" (a qubit a number), "amplitude" (the row, normalised):
+            the methods of a document's `embedding`.
+        axis: of "angle": "rx", "ry" or "rz".
+        scale: factor of each angle, of "angle" and "iqp".
+        repeats: of "iqp".
+        pad: "zero" lets "amplitude" fill rows up to a power of two.
         precision: "single" or "double".
         device: "cpu", "cuda", or "auto".
 
@@ -37,10 +42,12 @@ def kernel_matrix(
 
     Raises:
         BlocksError: MAML412 for numbers that are not finite, rows of mixed length, rows of zeros
-            (amplitude) or more features than qubits; MAML413 for states that do not fit.
+            ("amplitude"), more features than qubits or an embedding that does not exist; MAML413
+            for states that do not fit.
     """
     from chimera_pipelines.learning.bad_data import FEATURES, table
-    from chimera_pipelines.learning.kernels import Encoding, gram
+    from chimera_pipelines.learning.kernels import gram
+    from chimera_pipelines.quantum.embedding import Embedding
 
     left = table(rows, "rows", code=FEATURES)
     right = None
@@ -49,7 +56,7 @@ def kernel_matrix(
     matrix = gram(
         left,
         right,
-        encoding=Encoding(encoding, repeats, scale),
+        embedding=Embedding.of(embedding, axis=axis, scale=scale, repeats=repeats, pad=pad),
         device=device,
         precision=precision,
     )
@@ -62,20 +69,22 @@ def anomaly(
     normal: Rows,
     rows: Rows,
     *,
-    encoding: str = "angle",
-    repeats: int = 1,
+    embedding: str = "angle",
+    axis: str = "ry",
     scale: float = 1.0,
+    repeats: int = 2,
+    pad: str = "error",
     ridge: float = 1e-2,
     quantile: float = 0.98,
     precision: str = "double",
     device: str = "auto",
 ) -> dict[str, Any]:
-    """How far each row lies outside the span of normal rows, in the space of encoded states.
+    """How far each row lies outside the span of normal rows, in the space of embedded states.
 
     Args:
         normal: rows that are believed to be normal.
         rows: to be judged.
-        encoding, repeats, scale: of standardised features, as in `kernel_matrix`.
+        embedding, axis, scale, repeats, pad: of standardised features, as in `kernel_matrix`.
         ridge: noise that normal rows may have.
         quantile: share of the normal rows, each judged without itself, below the threshold.
         precision, device: as in `kernel_matrix`.
@@ -88,13 +97,13 @@ def anomaly(
     """
     from chimera_pipelines.learning.anomaly import fit
     from chimera_pipelines.learning.bad_data import FEATURES, table
-    from chimera_pipelines.learning.kernels import Encoding
+    from chimera_pipelines.quantum.embedding import Embedding
 
     known = table(normal, "normal rows", code=FEATURES)
     judged = table(rows, "rows", width=known.shape[1], code=FEATURES)
     model = fit(
         known,
-        encoding=Encoding(encoding, repeats, scale),
+        embedding=Embedding.of(embedding, axis=axis, scale=scale, repeats=repeats, pad=pad),
         ridge=ridge,
         quantile=quantile,
         device=device,

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from chimera_pipelines.learning.bad_data import DATA, FEATURES, positive, refused
-from chimera_pipelines.learning.kernels import Encoding, gram
+from chimera_pipelines.learning.kernels import gram
+from chimera_pipelines.quantum.embedding import Embedding
 
 _LEAST_ROWS = 4
 _SPREAD = 1.4826  # of a normal distribution, over its median absolute deviation
@@ -35,14 +36,14 @@ class AnomalyModel:
     """A fitted model.
 
     Attributes:
-        encoding: of standardised features as states.
+        embedding: of standardised features as states.
         normal: standardised normal rows, float64 (rows, features).
         centre, spread: median and deviation of each feature.
         inverse: (K + ridge)^-1, float64 (rows, rows).
         threshold: scores above it are flagged.
     """
 
-    encoding: Encoding
+    embedding: Embedding
     normal: Tensor
     centre: Tensor
     spread: Tensor
@@ -64,7 +65,7 @@ class AnomalyModel:
         between = gram(
             scaled,
             self.normal,
-            encoding=self.encoding,
+            embedding=self.embedding,
             device=self.device,
             precision=self.precision,
         )
@@ -75,7 +76,7 @@ class AnomalyModel:
 def fit(
     rows: Tensor,
     *,
-    encoding: Encoding | None = None,
+    embedding: Embedding | None = None,
     ridge: float = 1e-2,
     quantile: float = 0.98,
     device: str = "auto",
@@ -85,7 +86,7 @@ def fit(
 
     Args:
         rows: float64 (rows, features), believed to be normal.
-        encoding: of standardised features.
+        embedding: of standardised features.
         ridge: added to the diagonal of the Gram matrix: noise that normal rows may have.
         quantile: share of normal rows that stays below the threshold.
         device: "cpu", "cuda" or "auto".
@@ -99,17 +100,17 @@ def fit(
     ridge = positive(ridge, "ridge")
     if positive(quantile, "quantile") > 1.0:
         raise refused(DATA, f"quantile is {quantile!r}, above 1")
-    encoding = encoding or Encoding("angle", repeats=1)
+    embedding = embedding or Embedding.of("angle")
     centre = rows.median(0).values
     deviation = (rows - centre).abs().median(0).values * _SPREAD
     spread = torch.where(deviation > 0, deviation, _fallback(rows))
     normal = _scaled(rows, centre, spread)
-    matrix = gram(normal, encoding=encoding, device=device, precision=precision)
+    matrix = gram(normal, embedding=embedding, device=device, precision=precision)
     inverse = torch.linalg.inv(matrix + ridge * torch.eye(rows.shape[0], dtype=torch.float64))
     inverse = (inverse + inverse.T) / 2
     alone = 1.0 / inverse.diagonal() - ridge
     threshold = float(torch.quantile(alone, quantile))
-    return AnomalyModel(encoding, normal, centre, spread, inverse, threshold, device, precision)
+    return AnomalyModel(embedding, normal, centre, spread, inverse, threshold, device, precision)
 
 
 def _fallback(rows: Tensor) -> Tensor:

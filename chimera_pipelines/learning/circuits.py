@@ -1,17 +1,12 @@
-"""The circuits that learning turns: layered ansatz, QAOA, feature maps, as torch programs."""
+"""The circuits that learning turns: layered ansatz and QAOA, as torch programs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
-from torch import Tensor
-
 from chimera_pipelines.quantum.observables import Term
 from chimera_pipelines.quantum.statevector.builder import Builder
 from chimera_pipelines.quantum.statevector.steps import Program, parameter
-
-FEATURE_MAPS = ("angle", "iqp")
 
 
 def layered(num_qubits: int, layers: int) -> Program:
@@ -51,31 +46,3 @@ def qaoa(num_qubits: int, cost: Sequence[Term], layers: int) -> Program:
         for qubit in range(num_qubits):
             builder.rx(qubit, parameter(layers + layer, 2.0))
     return builder.program()
-
-
-def feature_map(kind: str, num_features: int, repeats: int) -> Program:
-    """One qubit a feature.
-
-    "angle": RY(x_q), then a chain of CX, `repeats` times. "iqp": H, exp(-i/2 (sum x_q Z_q +
-    sum x_q x_{q+1} Z_q Z_{q+1})), `repeats` times; products come as further parameters (`lifted`).
-    """
-    n = num_features
-    builder = Builder(n, 2 * n - 1)
-    for _ in range(repeats):
-        for qubit in range(n):
-            if kind == "iqp":
-                builder.h(qubit)
-                builder.rz(qubit, parameter(qubit))
-            else:
-                builder.ry(qubit, parameter(qubit))
-        for qubit in range(n - 1):
-            if kind == "iqp":
-                builder.phase(3 << qubit, parameter(n + qubit))
-            else:
-                builder.x(qubit + 1, [qubit])
-    return builder.program()
-
-
-def lifted(features: Tensor) -> Tensor:
-    """Features (b, n) followed by the products of neighbours: the parameters of a feature map."""
-    return torch.cat((features, features[:, :-1] * features[:, 1:]), 1)

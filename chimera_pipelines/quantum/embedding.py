@@ -23,9 +23,12 @@ from chimera_pipelines.quantum.record import CircuitRecord
 
 METHODS = ("angle", "amplitude", "basis", "iqp")
 AXES = ("rx", "ry", "rz")
+PADS = ("error", "zero")
 MAX_AMPLITUDE_QUBITS = 30
 MAX_REPEATS = 16
 DEFAULT_REPEATS = 2
+
+_OPTIONS = ("qubits", "axis", "scale", "pad", "repeats")
 
 Row = tuple[complex, ...]  # of floats but for amplitudes
 
@@ -55,6 +58,42 @@ class Embedding:
     repeats: int = DEFAULT_REPEATS
 
     @classmethod
+    def of(
+        cls,
+        method: object,
+        *,
+        qubits: object = None,
+        axis: object = "ry",
+        scale: object = 1.0,
+        pad: object = "error",
+        repeats: object = DEFAULT_REPEATS,
+    ) -> Embedding:
+        """An embedding still without rows, of options that somebody gave.
+
+        Raises:
+            KernelError: MAML412 for options that do not exist.
+        """
+        if method not in METHODS or axis not in AXES:
+            raise embed_error(f"embedding method {method!r:.40} around {axis!r:.40}")
+        if pad not in PADS:
+            raise embed_error(f"embedding with pad {pad!r:.40}", hint=f"one of {', '.join(PADS)}")
+        if qubits is not None and (not _whole(qubits) or int(str(qubits)) < 1):
+            raise embed_error(f"embedding on {qubits!r:.40} qubits")
+        if not _whole(repeats) or not 1 <= int(str(repeats)) <= MAX_REPEATS:
+            raise embed_error(
+                f"embedding with {repeats!r:.40} repeats; from 1 to {MAX_REPEATS} are allowed"
+            )
+        return cls(
+            method=str(method),
+            rows=(),
+            qubits=None if qubits is None else int(str(qubits)),
+            axis=str(axis),
+            scale=_finite(scale),
+            pad=str(pad),
+            repeats=int(str(repeats)),
+        )
+
+    @classmethod
     def from_options(cls, options: Mapping[str, JSONValue], features: JSONValue) -> Embedding:
         """The embedding that a kernel's `embedding` option and its features ask for.
 
@@ -63,31 +102,13 @@ class Embedding:
                 lists, that are empty, for numbers that the method does not take, or for options
                 that do not exist.
         """
-        method, axis = options.get("method"), options.get("axis", "ry")
-        qubits, scale = options.get("qubits"), options.get("scale", 1.0)
-        repeats = options.get("repeats", DEFAULT_REPEATS)
-        if method not in METHODS or axis not in AXES:
-            raise embed_error(f"embedding method {method!r} around {axis!r}")
-        if qubits is not None and (not _whole(qubits) or int(str(qubits)) < 1):
-            raise embed_error(f"embedding on {qubits!r} qubits")
-        if not _whole(repeats) or not 1 <= int(str(repeats)) <= MAX_REPEATS:
-            raise embed_error(
-                f"embedding with {repeats!r} repeats; from 1 to {MAX_REPEATS} are allowed"
-            )
+        given = {name: options[name] for name in _OPTIONS if name in options}
+        made = cls.of(options.get("method"), **given)
         if not isinstance(features, list) or not features:
             raise embed_error("the features are not a list of numbers, or are empty")
         several = all(isinstance(row, list) for row in features)
-        rows = features if several else [features]
-        return cls(
-            method=str(method),
-            rows=tuple(_row(row, str(method)) for row in rows),
-            is_list=several,
-            qubits=None if qubits is None else int(str(qubits)),
-            axis=str(axis),
-            scale=_finite(scale),
-            pad=str(options.get("pad", "error")),
-            repeats=int(str(repeats)),
-        )
+        rows = tuple(_row(row, made.method) for row in (features if several else [features]))
+        return replace(made, rows=rows, is_list=several)
 
 
 @dataclass(frozen=True, slots=True)

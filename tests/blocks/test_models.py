@@ -14,7 +14,7 @@ def test_kernel_matrices_are_lists_of_fidelities():
     square = blocks.kernel_matrix(ROWS)
     assert json.loads(json.dumps(square)) == square
     assert [row[i] for i, row in enumerate(square)] == [1.0] * 5
-    between = blocks.kernel_matrix(ROWS[:2], ROWS, encoding="angle")
+    between = blocks.kernel_matrix(ROWS[:2], ROWS, embedding="angle")
     assert (len(between), len(between[0])) == (2, 5)
 
 
@@ -40,9 +40,10 @@ def test_syndromes_are_learned():
         (lambda: blocks.kernel_matrix([[float("nan")]]), "MAML412: rows: row 0, column 0 is nan"),
         (lambda: blocks.kernel_matrix(ROWS, [[1.0]]), "MAML412: others: rows of 1 numbers"),
         (
-            lambda: blocks.kernel_matrix([[0.0, 0.0]], encoding="amplitude"),
+            lambda: blocks.kernel_matrix([[0.0, 0.0]], embedding="amplitude"),
             "MAML412: row 0 is a vector of zeros",
         ),
+        (lambda: blocks.kernel_matrix(ROWS, embedding=[]), "MAML412: embedding method []"),
         (lambda: blocks.anomaly(ROWS[:2], ROWS), "MAML505: 2 normal rows"),
         (lambda: blocks.anomaly(ROWS, ROWS, quantile=2.0), "MAML505: quantile"),
         (lambda: blocks.anomaly(ROWS, [[1.0]]), "MAML412: rows: rows of 1"),

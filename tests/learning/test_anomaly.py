@@ -6,7 +6,8 @@ import torch
 
 from chimera_pipelines.errors import KernelError
 from chimera_pipelines.learning.anomaly import auc, fit
-from chimera_pipelines.learning.kernels import Encoding, gram
+from chimera_pipelines.learning.kernels import gram
+from chimera_pipelines.quantum.embedding import Embedding
 
 
 def normal_rows(count=40, seed=0):
@@ -28,7 +29,7 @@ def test_rows_off_the_normal_ones_score_higher():
 def test_the_threshold_is_a_quantile_of_scores_without_the_row_itself():
     rows, ridge = normal_rows(8), 1e-2
     model = fit(rows, ridge=ridge, quantile=0.5, device="cpu")
-    kernel = gram(model.normal, encoding=Encoding("angle", repeats=1), device="cpu")
+    kernel = gram(model.normal, embedding=Embedding.of("angle"), device="cpu")
     alone = []
     for i in range(8):
         others = [j for j in range(8) if j != i]

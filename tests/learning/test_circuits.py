@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
-import torch
 from qiskit import QuantumCircuit
-from qiskit.quantum_info import Operator, Statevector
+from qiskit.quantum_info import Statevector
 from scipy.linalg import expm
 
 from chimera_pipelines.learning import circuits
@@ -44,24 +42,3 @@ def test_qaoa_is_the_product_of_exponentials():
     for g, b in zip(angles[:2], angles[2:], strict=True):
         expected = expm(-1j * b * mixer) @ expm(-1j * g * phases) @ expected
     assert np.abs(state(circuits.qaoa(3, cost.terms, 2), angles) - expected).max() < 1e-13
-
-
-@pytest.mark.parametrize("kind", circuits.FEATURE_MAPS)
-def test_feature_maps_are_what_they_say(kind):
-    x = np.array([0.4, -1.2, 0.9])
-    theirs = QuantumCircuit(3)
-    for _ in range(2):
-        for q in range(3):
-            if kind == "iqp":
-                theirs.h(q)
-                theirs.rz(x[q], q)
-            else:
-                theirs.ry(x[q], q)
-        for q in range(2):
-            if kind == "iqp":
-                theirs.rzz(x[q] * x[q + 1], q, q + 1)
-            else:
-                theirs.cx(q, q + 1)
-    values = circuits.lifted(torch.tensor(x)[None])
-    ours = state(circuits.feature_map(kind, 3, 2), values)
-    assert np.abs(ours - Operator(theirs).data[:, 0]).max() < 1e-13

@@ -5,41 +5,59 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from qiskit import QuantumCircuit
-from qiskit.quantum_info import Statevector
 
+from chimera_pipelines import blocks
 from chimera_pipelines.errors import KernelError
-from chimera_pipelines.learning.kernels import Encoding, StateMaker, gram
-
-
-def iqp(x):
-    circuit = QuantumCircuit(len(x))
-    for _ in range(2):
-        circuit.h(range(len(x)))
-        for q, value in enumerate(x):
-            circuit.rz(value, q)
-        for q in range(len(x) - 1):
-            circuit.rzz(x[q] * x[q + 1], q, q + 1)
-    return Statevector(circuit).data
+from chimera_pipelines.learning.kernels import StateMaker, gram
+from chimera_pipelines.quantum.embedding import AXES, METHODS, Embedding, overlap_circuit
+from tests.quantum.dense import unitary
 
 
 def rows(count, width, seed=0):
     return torch.tensor(np.random.default_rng(seed).normal(size=(count, width)))
 
 
-def test_the_gram_matrix_is_that_of_qiskits_states():
-    x = rows(7, 4)
-    states = np.array([iqp(row) for row in x.numpy()])
-    expected = np.abs(states.conj() @ states.T) ** 2
-    for precision, tolerance in (("double", 1e-12), ("single", 2e-6)):
-        found = gram(x, device="cpu", precision=precision).numpy()
-        assert np.abs(found - expected).max() < tolerance
+@st.composite
+def embeddings(draw):
+    """An embedding of a document, and rows that it takes."""
+    method = draw(st.sampled_from(METHODS))
+    number = st.integers(0, 1) if method == "basis" else st.floats(0.125, 4.0)
+    width = draw(st.integers(1, 4))
+    row = st.lists(number, min_size=width, max_size=width)
+    options = {
+        "axis": draw(st.sampled_from(AXES)),
+        "scale": draw(st.sampled_from([-0.7, 1.0, 1.6])),
+        "repeats": draw(st.integers(1, 3)),
+        "pad": "zero",
+    }
+    if draw(st.booleans()):
+        options = {"pad": "zero"}
+    return method, options, draw(st.lists(row, min_size=1, max_size=3))
+
+
+@settings(max_examples=60, deadline=None)
+@given(embeddings())
+def test_a_kernel_is_the_squared_overlap_of_the_states_of_a_documents_embedding(case):
+    method, options, features = case
+    embedding = Embedding.from_options({"method": method, **options}, features)
+    width = len(features[0])
+    if method == "amplitude":
+        width = max(1, (width - 1).bit_length())
+    expected = [
+        [abs(unitary(overlap_circuit(embedding, a, b, width))[0, 0]) ** 2 for b in embedding.rows]
+        for a in embedding.rows
+    ]
+    for others in (None, features):
+        found = blocks.kernel_matrix(features, others, embedding=method, device="cpu", **options)
+        assert np.abs(np.array(found) - expected).max() < 1e-9
+    single = gram(torch.tensor(features).double(), embedding=embedding, precision="single")
+    assert np.abs(single.numpy() - expected).max() < 1e-5
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.sampled_from(["angle", "iqp", "amplitude"]), st.integers(1, 6), st.integers(0, 1000))
-def test_gram_matrices_are_symmetric_positive_and_bounded(kind, width, seed):
-    found = gram(rows(6, width, seed), encoding=Encoding(kind), device="cpu")
+def test_gram_matrices_are_symmetric_positive_and_bounded(method, width, seed):
+    found = gram(rows(6, width, seed), embedding=Embedding.of(method, pad="zero"), device="cpu")
     assert torch.equal(found, found.T)
     assert torch.equal(found.diagonal(), torch.ones(6, dtype=torch.float64))
     assert float(found.min()) > -1e-12
@@ -50,7 +68,7 @@ def test_gram_matrices_are_symmetric_positive_and_bounded(kind, width, seed):
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 9), st.integers(1, 5))
 def test_batches_do_not_change_states(batch, width):
-    maker = StateMaker(Encoding(), width, device="cpu", precision="double")
+    maker = StateMaker(Embedding.of("iqp"), width, device="cpu", precision="double")
     x = rows(9, width)
     assert torch.allclose(maker.states(x, batch=batch), maker.states(x, batch=1), atol=1e-14)
 
@@ -59,7 +77,7 @@ def test_amplitudes_are_the_rows_normalised():
     x = torch.tensor(
         [[3.0, 4.0, 0.0], [1e-200, 0.0, 0.0], [1e200, 1e200, 0.0]], dtype=torch.float64
     )
-    found = gram(x, encoding=Encoding("amplitude"), device="cpu")
+    found = gram(x, embedding=Embedding.of("amplitude", pad="zero"), device="cpu")
     assert found[0, 1] == pytest.approx(0.36)
     assert found[0, 2] == pytest.approx(0.98)
 
@@ -67,18 +85,25 @@ def test_amplitudes_are_the_rows_normalised():
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: Encoding("fourier"), "no encoding 'fourier'"),
-        (lambda: Encoding(repeats=0), "repeats is 0"),
-        (lambda: Encoding(scale=0.0), "scale"),
-        (lambda: gram(rows(2, 21), device="cpu"), "21 features need 21 qubits"),
+        (lambda: Embedding.of("fourier"), "embedding method 'fourier'"),
+        (lambda: Embedding.of("iqp", repeats=0), "embedding with 0 repeats"),
+        (lambda: Embedding.of("angle", axis="r"), "around 'r'"),
+        (lambda: Embedding.of("angle", scale="1"), "'1' is not a number"),
+        (lambda: Embedding.of("amplitude", pad="one"), "pad 'one'"),
+        (lambda: gram(rows(2, 21), embedding=Embedding.of("angle")), "21 features need 21 qubits"),
+        (lambda: gram(rows(2, 3), embedding=Embedding.of("amplitude")), "3 amplitudes for 2"),
+        (lambda: gram(rows(2, 3), embedding=Embedding.of("basis")), "is no bit"),
         (
-            lambda: gram(torch.zeros(2, 2).double(), encoding=Encoding("amplitude"), device="cpu"),
+            lambda: gram(torch.zeros(2, 2).double(), embedding=Embedding.of("amplitude")),
             "row 0 is a vector of zeros",
         ),
-        (lambda: gram(rows(2, 2), device="cpu", precision="half"), "no precision 'half'"),
+        (
+            lambda: gram(rows(2, 2), embedding=Embedding.of("iqp"), precision="half"),
+            "no precision 'half'",
+        ),
     ],
 )
-def test_what_cannot_be_encoded_is_refused(make, says):
+def test_what_cannot_be_embedded_is_refused(make, says):
     with pytest.raises(KernelError) as caught:
         make()
     assert says in caught.value.message

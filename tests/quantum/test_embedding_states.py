@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from chimera_pipelines.errors import KernelError
+from chimera_pipelines.quantum import embedding_states
 from chimera_pipelines.quantum.embedding import Embedding, _steps
-from chimera_pipelines.quantum.embedding_states import embedded_states, overlaps
+from chimera_pipelines.quantum.embedding_states import overlaps
 from tests.quantum.dense import blank, unitary
 
 WIDTH = 4
@@ -32,6 +33,12 @@ def embedding(method, features, options) -> Embedding:
     return Embedding.from_options({"method": method, **options}, features)
 
 
+def embedded_states(rows: Embedding, num_qubits: int, precision: str = "double") -> torch.Tensor:
+    kind = torch.complex128 if rows.method == "amplitude" else torch.float64
+    features = torch.tensor([list(row) for row in rows.rows], dtype=kind)
+    return embedding_states.embedded_states(rows, features, num_qubits, precision=precision)
+
+
 @pytest.mark.parametrize(("precision", "tolerance"), [("double", 1e-12), ("single", 1e-6)])
 @pytest.mark.parametrize("case", ROWS.values(), ids=ROWS)
 def test_states_are_those_of_the_circuits(case, precision, tolerance):
@@ -51,12 +58,13 @@ def test_overlaps_are_inner_products():
 
 
 BAD = {
-    "mixed length": ("angle", [[0.1], [0.1, 0.2]], {}),
     "too many": ("angle", [[0.1] * 5], {}),
     "too many bits": ("basis", [[1] * 5], {}),
     "more qubits than there are": ("angle", [[0.1]], {"qubits": 5}),
     "too few amplitudes": ("amplitude", [[1.0, 2.0]], {}),
     "too many amplitudes": ("amplitude", [[1.0] * 17], {"pad": "zero"}),
+    "angles that overflow": ("angle", [[1e300]], {"scale": 1e300}),
+    "products that overflow": ("iqp", [[1e300, 1e300]], {}),
     "zero vector among others": ("amplitude", [[1.0, 0.0], [0.0, 0.0]], {"qubits": 1}),
 }
 
@@ -66,3 +74,10 @@ def test_rows_that_do_not_fit_are_412(case):
     with pytest.raises(KernelError) as caught:
         embedded_states(embedding(*case), WIDTH)
     assert caught.value.code == "MAML412"
+
+
+def test_features_that_are_no_bits_are_located():
+    with pytest.raises(KernelError, match=r"row 1, column 0: 0\.5 is no bit"):
+        embedding_states.embedded_states(
+            Embedding.of("basis"), torch.tensor([[0.0, 1.0], [0.5, 1.0]]).double(), 2
+        )
