@@ -1,17 +1,22 @@
-"""`chimera run` of a loop whose registers are on a quantum head and whose learning is on an AI one.
+"""Runs of a loop whose registers are on a quantum head and whose learning is on an AI one.
 
 Heads are real processes; AI heads are started when the first pass asks for one.
 """
 
 from __future__ import annotations
 
+import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
-from tests.e2e.warm import World, finished, outputs, until, warm
+from tests.e2e.warm import ROOT, World, finished, outputs, until, warm
 
 HEADER = """---
 maml_version: "2.0.0"
@@ -76,6 +81,7 @@ PLAIN = LEARNING.replace("import torch", "import math").replace(
     """    return {"x": [x[0] + math.sin(z)], "done": False}""",
 )
 FAULTS = ("tests.e2e.faults", "tests.e2e.session_faults")
+DAGSTER = (sys.executable, "-m", "dagster")
 AI_HEADS = {"HEAD_3", "HEAD_4"}
 
 
@@ -108,6 +114,36 @@ def test_torch_runs_on_an_ai_head_and_the_ticket_is_the_quantum_heads(
     assert world.entry(head).pid is not None, "it was started for this"
     assert kernel["head"] in {"HEAD_1", "HEAD_2"}
     assert world.tickets(world.home / "documents" / "calm.maml.md") == [("k", "ok")]
+
+
+def test_dagster_asks_an_ai_head_too_and_shows_which(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop by `dagster job execute`, whose steps run on the same heads."""
+    path = world.document(
+        LEARNING.replace("7d8e2b41", "7d8e2b42").replace("0.2", "0.4"), "by_dagster"
+    )
+    job = ("-j", "maml_by_dagster_7d8e2b42")
+    shutil.copy(ROOT / "dagster.yaml", tmp_path)
+    done = subprocess.run(
+        [*DAGSTER, "job", "execute", "-m", "chimera_pipelines.definitions", *job],
+        env={**world.environment, "DAGSTER_HOME": str(tmp_path)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    with dg.DagsterInstance.get() as instance:
+        (made,) = instance.fetch_materializations(dg.AssetKey(["by_dagster", "k"]), 1).records
+    assert made.asset_materialization is not None
+    shown = {key: item.value for key, item in made.asset_materialization.metadata.items()}
+    assert shown["feedback_head"] in AI_HEADS
+    assert shown["head"] in {"HEAD_1", "HEAD_2"}
+    assert (shown["status"], shown["output/iterations"]) == ("ok", 4)
+    assert world.tickets(path) == [("k", "ok")]
 
 
 @pytest.mark.parametrize("fault", ["die_call", "stop_call"])
