@@ -10,7 +10,7 @@ the boundary. A memory has three different windows: the first, those in the midd
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,10 +22,17 @@ import stim
 from chimera_pipelines.qec.decoders import Packed, PyMatchingDecoder, decoder, packed_shots
 from chimera_pipelines.qec.errors import DecodingError
 from chimera_pipelines.qec.projection import either
-from chimera_pipelines.qec.window_edges import Ids, check_sizes, edges, layers
+from chimera_pipelines.qec.window_edges import (
+    DIGITS,
+    Cut,
+    EdgeTable,
+    Ids,
+    check_sizes,
+    edges,
+    layers,
+)
 
 _EDGE: Final = 2
-_DIGITS: Final = 12  # equal windows add equal probabilities in another order
 
 
 class WindowDecoder(sinter.Decoder):  # type: ignore[misc]
@@ -126,7 +133,7 @@ class SlidingWindow:
         check_sizes(commit, buffer)
         self.times = layers(model, times)
         self.commit, self.buffer = commit, buffer
-        self._edges = edges(model)
+        self._edges = EdgeTable(edges(model), self.times)
         self._inner = PyMatchingDecoder() if inner is None else inner
         self._graphs: dict[str, Any] = {}
         self.windows = tuple(self._build())
@@ -156,45 +163,20 @@ class SlidingWindow:
             left[:, _columns(window.carried)] ^= defects
         return flips
 
-    def _build(self) -> list[Window]:
-        found, start, last = list[Window](), int(self.times.min()), int(self.times.max())
+    def _build(self) -> Iterator[Window]:
+        start, last = int(self.times.min()), int(self.times.max())
+        known: dict[bytes, Any] = {}
         while True:
             final = start + self.commit + self.buffer > last
             end = last + 1 if final else start + self.commit + self.buffer
             committed = last + 1 if final else start + self.commit
-            inside = np.flatnonzero((self.times >= start) & (self.times < end))
-            carried = self._reached(start, committed)
-            found.append(Window(inside, carried, self._graph(start, committed, inside, carried)))
+            cut = self._edges.cut(start, committed, end)
+            if cut.key not in known:  # most windows are equal: seen before one is written out
+                known[cut.key] = self._compiled(_written(cut))
+            yield Window(cut.inside, cut.carried, known[cut.key])
             if final:
-                return found
+                return
             start = committed
-
-    def _reached(self, start: int, committed: int) -> Ids:
-        """Detectors behind a commit region on which edges end that it commits."""
-        found = set[int]()
-        for edge in self._edges:
-            if start <= min(self.times[d] for d in edge.ends) < committed:
-                found.update(d for d in edge.ends if self.times[d] >= committed)
-        return np.array(sorted(found), np.int64)
-
-    def _graph(self, start: int, committed: int, inside: Ids, carried: Ids) -> Any:
-        index = {int(d): n for n, d in enumerate(inside)}
-        faults = {int(d): n + 1 for n, d in enumerate(carried)}
-        found: dict[tuple[int, ...], tuple[float, frozenset[int]]] = {}
-        for edge in self._edges:
-            ends = tuple(sorted(index[d] for d in edge.ends if d in index))
-            if not ends or any(self.times[d] < start for d in edge.ends):
-                continue  # outside, or committed by the window before
-            fault = frozenset[int]()
-            if any(self.times[d] < committed for d in edge.ends):
-                fault = frozenset(faults[d] for d in edge.ends if d in faults)
-                fault |= {0} if edge.flips else frozenset()
-            chance, before = found.get(ends, (0.0, fault))
-            if before == fault:
-                found[ends] = either(chance, edge.chance), fault
-            elif edge.chance > chance:
-                found[ends] = edge.chance, fault
-        return self._compiled(_written(found, len(inside), len(carried)))
 
     def _compiled(self, model: stim.DetectorErrorModel) -> Any:
         key = str(model)
@@ -203,21 +185,34 @@ class SlidingWindow:
         return self._graphs[key]
 
 
-def _written(
-    found: dict[tuple[int, ...], tuple[float, frozenset[int]]], detectors: int, carried: int
-) -> stim.DetectorErrorModel:
+def _written(cut: Cut) -> stim.DetectorErrorModel:
     model = stim.DetectorErrorModel()
-    for ends, (chance, fault) in sorted(found.items(), key=lambda edge: edge[0]):
+    for ends, (chance, fault) in sorted(_merged(cut).items(), key=lambda edge: edge[0]):
         targets = [
             *map(stim.target_relative_detector_id, ends),
             *map(stim.target_logical_observable_id, sorted(fault)),
         ]
-        model.append("error", round(chance, _DIGITS), targets)
-    for number in range(detectors):
+        model.append("error", round(chance, DIGITS), targets)
+    for number in range(len(cut.inside)):
         model.append("detector", [], [stim.target_relative_detector_id(number)])
-    for number in range(1 + carried):
+    for number in range(1 + len(cut.carried)):
         model.append("logical_observable", [], [stim.target_logical_observable_id(number)])
     return model
+
+
+def _merged(cut: Cut) -> dict[tuple[int, ...], tuple[float, frozenset[int]]]:
+    """Probability and observables of each pair of ends; of edges that differ the likeliest."""
+    found: dict[tuple[int, ...], tuple[float, frozenset[int]]] = {}
+    for row, flips, chance in zip(cut.ends.T, cut.flips, cut.chances, strict=True):
+        ends = tuple(sorted(int(end) for end in row[:2] if end >= 0))
+        fault = frozenset(int(end) + 1 for end in row[2:] if end >= 0)
+        fault |= {0} if flips else frozenset()
+        before, known = found.get(ends, (0.0, fault))
+        if known == fault:
+            found[ends] = either(before, float(chance)), fault
+        elif chance > before:
+            found[ends] = float(chance), fault
+    return found
 
 
 def _columns(ids: Ids) -> slice | Ids:

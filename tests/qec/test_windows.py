@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from itertools import pairwise
 from typing import Any
 
@@ -182,6 +183,17 @@ def test_a_memory_has_three_different_windows() -> None:
     windows = SlidingWindow(memory(3, 60).detector_error_model(), commit=3, buffer=3)
     assert len(windows.windows) > 15
     assert windows.graphs == 3
+
+
+def test_windows_are_made_in_time_that_grows_with_the_rounds() -> None:
+    """Eight times the rounds take about eight times as long, not 64 times."""
+    taken = []
+    for rounds in (60, 480):
+        model = memory(3, rounds).detector_error_model()
+        began = time.process_time()
+        SlidingWindow(model, commit=1, buffer=3)
+        taken.append(time.process_time() - began)
+    assert taken[1] < 24 * taken[0]
 
 
 def test_a_window_may_use_another_decoder() -> None:
