@@ -55,15 +55,19 @@ def room(device: torch.device) -> int:
     return int(_available() * _SPARE)
 
 
-def require_room(num_qubits: int, states: int, precision: str, device: torch.device) -> None:
-    """Refuse states that do not fit.
+def require_room(
+    num_qubits: int, states: int, precision: str, device: torch.device, *, tables: int = 0
+) -> None:
+    """Refuse states that do not fit, with so many bytes of tables beside them.
 
     Raises:
         KernelError: MAML413, with the bytes that are needed and free.
     """
-    needed, free = (states * AMPLITUDE_BYTES[precision]) << num_qubits, room(device)
+    needed = ((states * AMPLITUDE_BYTES[precision]) << num_qubits) + tables
+    free = room(device)
     if needed > free:
-        message = f"{states} states of {num_qubits} qubits take {needed} bytes; {free} are free"
+        what = f"{states} states of {num_qubits} qubits" + (" and their tables" if tables else "")
+        message = f"{what} take {needed} bytes; {free} are free"
         raise refused(ROOM, message, "use fewer qubits or samples, or single precision")
 
 

@@ -16,9 +16,10 @@ from chimera_pipelines.learning.circuits import layered
 from chimera_pipelines.learning.descent import Descent, descend
 from chimera_pipelines.learning.devices import device_of, require_room
 from chimera_pipelines.quantum.observables import Observable
-from chimera_pipelines.quantum.statevector.hamiltonian import Hamiltonian
+from chimera_pipelines.quantum.statevector.hamiltonian import Hamiltonian, operator_bytes
 from chimera_pipelines.quantum.statevector.simulator import PRECISIONS, Simulator
 from chimera_pipelines.quantum.statevector.steps import Program
+from chimera_pipelines.quantum.statevector.tables import table_bytes
 
 _SPREAD = 0.1
 _STATES = 4  # the state, H times it, and what one kernel needs of each
@@ -52,7 +53,7 @@ class Minimiser:
         precision: of the states, "single" or "double".
 
     Raises:
-        KernelError: MAML413, the states do not fit.
+        KernelError: MAML413, the states or their tables do not fit.
     """
 
     def __init__(
@@ -62,7 +63,9 @@ class Minimiser:
             known = ", ".join(PRECISIONS)
             raise refused(ROOM, f"no precision {precision!r:.40}", f"there are {known}")
         place = device_of(device)
-        require_room(program.num_qubits, _STATES * starts, precision, place)
+        dtype = PRECISIONS[precision]
+        tables = table_bytes(program, dtype) + operator_bytes(observable, dtype)
+        require_room(program.num_qubits, _STATES * starts, precision, place, tables=tables)
         self.simulator = Simulator(program, device=place, precision=precision)
         self.hamiltonian = Hamiltonian(observable, dtype=self.simulator.dtype, device=place)
 

@@ -11,9 +11,10 @@ import torch
 from safetensors.torch import load_file
 
 from chimera_pipelines.errors import KernelError
+from chimera_pipelines.learning import devices
 from chimera_pipelines.learning.checkpoint import LearningCheckpointError
 from chimera_pipelines.learning.circuits import layered
-from chimera_pipelines.learning.vqe import Descending, Minimiser, vqe
+from chimera_pipelines.learning.vqe import Descending, Minimiser, ansatz_minimiser, vqe
 from chimera_pipelines.quantum.observables import Observable
 from tests.quantum.statevector import dense
 
@@ -105,3 +106,12 @@ def test_what_does_not_fit_or_is_not_known_is_refused():
     observable = Observable.from_json({"ZZ": 1.0}, 2)
     with pytest.raises(KernelError, match="no precision 'half'"):
         Minimiser(layered(2, 1), observable, device="cpu", precision="half", starts=1)
+
+
+def test_tables_are_counted_before_they_are_made(monkeypatch):
+    monkeypatch.setattr(devices, "room", lambda _: 5 * 16 << 12)
+    strings = {"".join(row): 1.0 for row in np.random.default_rng(0).choice(list("XYZ"), (50, 12))}
+    observable = Observable.from_json(strings, 12)
+    with pytest.raises(KernelError, match="4 states of 12 qubits and their tables take") as caught:
+        ansatz_minimiser(observable, 2, device="cpu", precision="double", starts=1)
+    assert caught.value.code == "MAML413"

@@ -13,40 +13,32 @@ from torch import Tensor
 
 from chimera_pipelines.quantum.statevector import kernels
 from chimera_pipelines.quantum.statevector.overlaps import cross_density
-from chimera_pipelines.quantum.statevector.steps import Phases, Projector, Turn
-
-_TABLE_ENTRIES = 1 << 22
+from chimera_pipelines.quantum.statevector.steps import Phases, Projector
+from chimera_pipelines.quantum.statevector.tables import Place, has_signs, ray_of, single
 
 
 class DiagonalStep:
     """exp(-i/2 sum a_t Z^mask_t)."""
 
-    def __init__(
-        self,
-        step: Phases,
-        num_qubits: int,
-        dtype: torch.dtype,
-        device: torch.device,
-        columns: slice | None,
-    ) -> None:
+    def __init__(self, step: Phases, place: Place, columns: slice | None) -> None:
         self.columns = columns
-        self._width, self._dtype = num_qubits, dtype
+        self._width, self._dtype = place.num_qubits, place.dtype
+        device, tables = place.device, place.tables
         self._masks = torch.tensor(step.masks, dtype=torch.int64, device=device)
-        self._single = all(mask.bit_count() <= 1 for mask in step.masks)
+        self._single = single(step)
         self._has_global = 0 in step.masks
         places = [mask.bit_length() - 1 for mask in step.masks if mask]
         self._qubits = torch.tensor(places, dtype=torch.int64, device=device)
-        self._ray = None if self._single else _ray(step.turns)
         self._vector: Tensor | None = None
         self._signs: Tensor | None = None
-        few = len(step.masks) << num_qubits <= _TABLE_ENTRIES
-        if not self._single and self._ray is None and few:
-            rows = [kernels.parity_sign(mask, num_qubits, str(device)) for mask in step.masks]
-            self._signs = torch.stack(rows).double()
-        if self._ray is not None:
-            weights = torch.tensor(self._ray, dtype=torch.float64, device=device)
-            self._lead = max(range(len(self._ray)), key=lambda i: abs(self._ray[i]))  # type: ignore[index]
-            self._vector = self._walsh(weights[None] / weights[self._lead])[0]
+        ray = None if self._single else ray_of(step.turns)
+        if ray is not None:
+            self._lead = ray.index(1.0)
+            weights = torch.tensor([ray], dtype=torch.float64, device=device)
+            key = ("ray", step.masks, ray)
+            self._vector = tables.get(key, lambda: self._walsh(weights)[0])
+        elif has_signs(step, place.num_qubits):
+            self._signs = tables.get(("signs", step.masks), lambda: _signs(step, place))
 
     def apply(self, state: Tensor, angles: Tensor) -> Tensor:
         """The states after the step."""
@@ -98,16 +90,10 @@ class DiagonalStep:
         return kernels.walsh(wide.index_copy(1, self._masks, angles))
 
 
-def _ray(turns: tuple[Turn, ...]) -> tuple[float, ...] | None:
-    """Fixed ratios of the angles, if they have any: all follow one parameter, or none does."""
-    if all(not turn.terms for turn in turns):
-        values = tuple(turn.offset for turn in turns)
-        return values if any(values) else None
-    first = {index for turn in turns for index, _ in turn.terms}
-    if len(first) > 1 or any(turn.offset for turn in turns):
-        return None
-    values = tuple(sum(scale for _, scale in turn.terms) for turn in turns)
-    return values if any(values) else None
+def _signs(step: Phases, place: Place) -> Tensor:
+    device = str(place.device)
+    rows = [kernels.parity_sign(mask, place.num_qubits, device) for mask in step.masks]
+    return torch.stack(rows).double()
 
 
 def _signed_sums(values: Tensor) -> Tensor:
@@ -123,18 +109,10 @@ def _signed_sums(values: Tensor) -> Tensor:
 class ProjectorStep:
     """exp(i a) where all qubits of the mask are 1."""
 
-    def __init__(
-        self,
-        step: Projector,
-        num_qubits: int,
-        dtype: torch.dtype,
-        device: torch.device,
-        columns: slice | None,
-    ) -> None:
+    def __init__(self, step: Projector, place: Place, columns: slice | None) -> None:
         self.columns = columns
-        self._dtype = dtype
-        index = torch.arange(1 << num_qubits, device=device)
-        self._ones = (index & step.mask) == step.mask
+        self._dtype = place.dtype
+        self._ones = place.tables.get(("ones", step.mask), lambda: _ones(step.mask, place))
 
     def apply(self, state: Tensor, angles: Tensor) -> Tensor:
         """The states after the step."""
@@ -151,3 +129,8 @@ class ProjectorStep:
 
     def _turned(self, state: Tensor, own: Tensor) -> Tensor:
         return torch.where(self._ones, state * kernels.unit(own, self._dtype), state)
+
+
+def _ones(mask: int, place: Place) -> Tensor:
+    index = torch.arange(1 << place.num_qubits, device=place.device)
+    return (index & mask) == mask

@@ -2,19 +2,30 @@
 
 All diagonal terms are one vector, made by a Walsh-Hadamard transform of their coefficients. Terms
 that fit into one block of five qubits are summed as a small matrix and applied by one product; what
-is left is grouped by its bit flips, one gather and one multiplication a group.
+is left is grouped by its bit flips, one gather and one multiplication a group. Vectors of groups
+are kept as far as KEPT_BYTES go, and made anew at each application beyond.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from chimera_pipelines.quantum.statevector.kernels import apply_block, blocks, real_dtype, walsh
+from chimera_pipelines.quantum.statevector.kernels import (
+    BLOCK,
+    apply_block,
+    blocks,
+    real_dtype,
+    walsh,
+)
+
+KEPT_BYTES = 32 << 20
 
 
 class PauliTerm(Protocol):
@@ -62,35 +73,29 @@ class Hamiltonian:
     ) -> None:
         self.num_qubits = operator.num_qubits
         self.dtype, self.device = dtype, torch.device(device)
-        diagonal: dict[int, float] = defaultdict(float)
-        windows: dict[int, list[PauliTerm]] = defaultdict(list)
-        flips: dict[int, dict[int, complex]] = defaultdict(lambda: defaultdict(complex))
-        for term in operator.terms:
-            low = _window(term, self.num_qubits)
-            if term.x == 0:
-                diagonal[term.z] += term.coefficient
-            elif low is not None:
-                windows[low].append(term)
-            else:
-                turn = (1, 1j, -1, -1j)[(term.x & term.z).bit_count() % 4]
-                flips[term.x][term.z] += turn * term.coefficient
-        self._diagonal = self._vector(diagonal) if diagonal else None
-        self._blocks = [(low, self._matrix(low, terms)) for low, terms in windows.items()]
-        self._flips = [(x, self._vector(parts)) for x, parts in flips.items()]
+        found = _sorted(operator)
+        self._diagonal = self._vector(found.diagonal) if found.diagonal else None
+        self._blocks = [(low, self._matrix(low, terms)) for low, terms in found.windows.items()]
+        groups = list(found.flips.items())
+        kept = _kept(self.num_qubits, dtype)
+        self._flips = [(x, self._vector(parts)) for x, parts in groups[:kept]]
+        self._streamed = groups[kept:]
 
     def apply(self, state: Tensor) -> Tensor:
         """H|state>, for states (b, 2^n)."""
         out = torch.zeros_like(state) if self._diagonal is None else state * self._diagonal
         for low, matrix in self._blocks:
             out = out + apply_block(state, matrix, low)
-        for x, vector in self._flips:
+        streamed = ((x, self._vector(parts)) for x, parts in self._streamed)
+        for x, vector in chain(self._flips, streamed):
             index = torch.arange(state.shape[1], device=state.device) ^ x
             out = out + (state * vector)[:, index]
         return out
 
     def expectation(self, state: Tensor) -> Tensor:
         """<state|H|state> of each state, real (b,)."""
-        if self._diagonal is not None and not self._blocks and not self._flips:
+        others = self._blocks or self._flips or self._streamed
+        if self._diagonal is not None and not others:
             weight = state.real.square() + state.imag.square()
             return (weight * self._diagonal).sum(1)
         return (state.conj() * self.apply(state)).sum(1).real
@@ -128,6 +133,45 @@ class Hamiltonian:
         if not matrix.imag.any():
             return matrix.real[None].to(self.device, real_dtype(self.dtype))
         return matrix[None].to(self.device, self.dtype)
+
+
+def operator_bytes(operator: PauliOperator, dtype: torch.dtype) -> int:
+    """Bytes that a `Hamiltonian` of the operator takes at most, one streamed vector included."""
+    found, n = _sorted(operator), operator.num_qubits
+    vectors = min(len(found.flips), _kept(n, dtype) + 1)
+    diagonal = (8 << n) if found.diagonal else 0
+    matrices = len(found.windows) * dtype.itemsize << 2 * min(n, BLOCK)
+    return diagonal + matrices + (vectors * dtype.itemsize << n)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    """Terms by how they are applied: masks of Z, terms of a block, and masks of Z by flips."""
+
+    diagonal: dict[int, float]
+    windows: dict[int, list[PauliTerm]]
+    flips: dict[int, dict[int, complex]]
+
+
+def _sorted(operator: PauliOperator) -> _Sorted:
+    diagonal: dict[int, float] = defaultdict(float)
+    windows: dict[int, list[PauliTerm]] = defaultdict(list)
+    flips: dict[int, dict[int, complex]] = defaultdict(lambda: defaultdict(complex))
+    for term in operator.terms:
+        low = _window(term, operator.num_qubits)
+        if term.x == 0:
+            diagonal[term.z] += term.coefficient
+        elif low is not None:
+            windows[low].append(term)
+        else:
+            turn = (1, 1j, -1, -1j)[(term.x & term.z).bit_count() % 4]
+            flips[term.x][term.z] += turn * term.coefficient
+    return _Sorted(diagonal, windows, flips)
+
+
+def _kept(num_qubits: int, dtype: torch.dtype) -> int:
+    """How many vectors of flips are kept."""
+    return KEPT_BYTES // (dtype.itemsize << num_qubits)
 
 
 def _window(term: PauliTerm, num_qubits: int) -> int | None:

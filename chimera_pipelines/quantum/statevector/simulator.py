@@ -2,7 +2,8 @@
 
 The adjoint pass undoes the program step by step on two states, the evolved one and H times it,
 held as one batch, and reads every derivative from their overlap. With the temporary of one kernel
-these are three states of memory, however deep the program (evidence/performance.md §7).
+these are three states of memory, however deep the program (evidence/performance.md §7); tables come
+on top, one for each layer that differs from the others (`tables`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from chimera_pipelines.phase import Phase
 from chimera_pipelines.quantum.statevector import stepping
 from chimera_pipelines.quantum.statevector.hamiltonian import Hamiltonian
 from chimera_pipelines.quantum.statevector.steps import Program
+from chimera_pipelines.quantum.statevector.tables import Place
 
 PRECISIONS = {"single": torch.complex64, "double": torch.complex128}
 
@@ -37,7 +39,8 @@ class Simulator:
         self.device = torch.device(device)
         self.dtype = PRECISIONS[precision]
         self._angles = stepping.Angles(program, self.device)
-        place = stepping.Place(program.num_qubits, self.dtype, self.device)
+        place = Place(program.num_qubits, self.dtype, self.device)
+        self.tables = place.tables
         self._steps = [
             stepping.prepared(step, place, columns)
             for step, columns in zip(program.steps, self._angles.columns, strict=True)

@@ -6,7 +6,7 @@ is what the step left and `image` is H|final> brought back to the same place.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 from typing import Protocol
 
 import torch
@@ -25,15 +25,7 @@ from chimera_pipelines.quantum.statevector.steps import (
     Step,
     Unitary,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Width, precision and device of the states."""
-
-    num_qubits: int
-    dtype: torch.dtype
-    device: torch.device
+from chimera_pipelines.quantum.statevector.tables import Place
 
 
 class Prepared(Protocol):
@@ -98,9 +90,9 @@ def prepared(step: Step, place: Place, columns: slice | None) -> Prepared:
         case Rotations():
             return RotationStep(step, place, columns)
         case Phases():
-            return DiagonalStep(step, place.num_qubits, place.dtype, place.device, columns)
+            return DiagonalStep(step, place, columns)
         case Projector():
-            return ProjectorStep(step, place.num_qubits, place.dtype, place.device, columns)
+            return ProjectorStep(step, place, columns)
         case PauliRotation():
             return PauliStep(step, place, columns)
         case Permutation():
@@ -183,9 +175,8 @@ class PermutationStep:
     columns: slice | None = None
 
     def __init__(self, step: Permutation, place: Place) -> None:
-        width, device = place.num_qubits, str(place.device)
-        self._forwards = kernels.source_index(step.flips, width, device)
-        self._backwards = kernels.source_index(step.flips[::-1], width, device)
+        self._forwards = _source(step.flips, place)
+        self._backwards = _source(step.flips[::-1], place)
 
     def apply(self, state: Tensor, angles: Tensor) -> Tensor:
         """The states after the step."""
@@ -200,15 +191,20 @@ class PermutationStep:
         return image.real[:, :0]
 
 
+def _source(flips: tuple[tuple[int, int], ...], place: Place) -> Tensor:
+    width, device = place.num_qubits, str(place.device)
+    return place.tables.get(flips, lambda: kernels.source_index(flips, width, device))
+
+
 class UnitaryStep:
     """A dense matrix on a few qubits."""
 
     columns: slice | None = None
 
     def __init__(self, step: Unitary, place: Place) -> None:
-        size = 1 << len(step.qubits)
-        matrix = torch.tensor(step.entries, dtype=torch.complex128).reshape(1, size, size)
-        self._matrix = matrix.to(place.device, place.dtype)
+        self._matrix = place.tables.get(
+            ("unitary", step.entries), lambda: _matrix(step.entries, place)
+        )
         self._qubits, self._width = step.qubits, place.num_qubits
 
     def apply(self, state: Tensor, angles: Tensor) -> Tensor:
@@ -222,3 +218,9 @@ class UnitaryStep:
     def slopes(self, image: Tensor, state: Tensor) -> Tensor:
         """Derivatives by the angles of the step."""
         return image.real[:, :0]
+
+
+def _matrix(entries: tuple[complex, ...], place: Place) -> Tensor:
+    size = math.isqrt(len(entries))
+    matrix = torch.tensor(entries, dtype=torch.complex128).reshape(1, size, size)
+    return matrix.to(place.device, place.dtype)

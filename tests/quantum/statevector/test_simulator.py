@@ -7,10 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chimera_pipelines.quantum.observables import Observable
+from chimera_pipelines.quantum.statevector import hamiltonian as hamiltonians
 from chimera_pipelines.quantum.statevector.builder import Builder
-from chimera_pipelines.quantum.statevector.hamiltonian import Hamiltonian
+from chimera_pipelines.quantum.statevector.hamiltonian import Hamiltonian, operator_bytes
 from chimera_pipelines.quantum.statevector.simulator import Simulator
 from chimera_pipelines.quantum.statevector.steps import Turn, parameter
+from chimera_pipelines.quantum.statevector.tables import table_bytes
 from tests.quantum.statevector import dense
 
 WIDTH = 6  # one block of five qubits and one of one
@@ -189,3 +191,40 @@ def test_the_shift_rule_leaves_fixed_angles_alone():
         theta, lambda angles: hamiltonian.expectation(simulator.forward(angles))
     )
     assert torch.allclose(shifted, simulator.gradient(theta, hamiltonian)[1][0], atol=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(gates(), max_size=12), st.sampled_from(["single", "double"]))
+def test_bytes_of_tables_are_known_before_they_are_made(items, precision):
+    program = built(items)
+    simulator = Simulator(program, precision=precision)
+    assert table_bytes(program, simulator.dtype) == simulator.tables.nbytes
+
+
+def test_layers_that_repeat_share_their_tables():
+    def deep(layers):
+        builder = Builder(10, layers)
+        for layer in range(layers):
+            for q in range(9):
+                builder.rx(q, parameter(layer))
+                builder.x(q + 1, [q])
+            for q in range(9):
+                builder.phase(3 << q, parameter(layer, 0.5 + q))
+        return Simulator(builder.program()).tables.nbytes
+
+    assert deep(100) == deep(2)
+
+
+def test_flips_of_a_hamiltonian_are_streamed_beyond_what_is_kept(monkeypatch):
+    rng = np.random.default_rng(3)
+    letters = rng.choice(list("IXYZ"), size=(200, 10))
+    strings = {"".join(row): float(rng.normal()) for row in letters}
+    observable = Observable.from_json(strings, 10)
+    state = torch.tensor(rng.normal(size=(2, 1 << 10)) + 1j * rng.normal(size=(2, 1 << 10)))
+    whole = Hamiltonian(observable, dtype=state.dtype)
+    most = operator_bytes(observable, state.dtype)
+    monkeypatch.setattr(hamiltonians, "KEPT_BYTES", 5 * 16 << 10)
+    streamed = Hamiltonian(observable, dtype=state.dtype)
+    assert torch.equal(streamed.apply(state), whole.apply(state))
+    assert torch.equal(streamed.expectation(state), whole.expectation(state))
+    assert 6 * 16 << 10 <= operator_bytes(observable, state.dtype) < most / 10
