@@ -89,8 +89,11 @@ def stream(
     Raises:
         BlocksError: CHIM790 to CHIM794 for arguments that make no experiment.
     """
+    from chimera_pipelines.qec.errors import ExperimentError
     from chimera_pipelines.qec.session_memory import stream_memory
 
+    if not isinstance(timing, bool):
+        raise ExperimentError("CHIM791", f"timing {timing!r:.40}", hint="True or False")
     row, reports = stream_memory(
         physical=physical,
         distance=distance,

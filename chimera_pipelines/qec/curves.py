@@ -6,7 +6,6 @@ Rows are the JSON that documents publish, so nothing of stim is needed to draw o
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
@@ -17,7 +16,7 @@ PUBLISHED: Final = frozenset(
     ("noise", "distance", "rounds", "physical", "logical", "low", "high", "shots", "decoder")
 )
 _TWO: Final = 2
-_NUMBERS: Final = ("distance", "physical", "logical")
+_NUMBERS: Final = {"distance": 1 << 20, "physical": 1, "logical": 1}
 _ROWS: Final = "rows as surface_code_memory gives them"
 
 
@@ -73,17 +72,23 @@ def counted(rows: object) -> Sequence[Mapping[str, Any]]:
     if not isinstance(rows, list | tuple):
         raise ExperimentError("CHIM791", f"{rows!r:.40} is no list of rows", hint=_ROWS)
     for number, row in enumerate(rows):
-        for name in _NUMBERS:
+        for name, most in _NUMBERS.items():
             value = row.get(name) if isinstance(row, Mapping) else None
             sound = isinstance(value, int | float) and not isinstance(value, bool)
-            if not sound or not abs(value) <= sys.float_info.max:  # type: ignore[arg-type]
-                message = f"row {number}: {name} {value!r:.40} is no finite number"
+            if not sound or not 0 <= value <= most:  # type: ignore[operator]
+                message = f"row {number}: {name} {value!r:.40} is no number from 0 to {most}"
                 raise ExperimentError("CHIM791", message, hint=_ROWS)
-    kinds = {(row.get("noise"), row.get("decoder")) for row in rows}
+    kinds = {tuple(_name(row.get(name)) for name in ("noise", "decoder")) for row in rows}
     if len(kinds) > 1:
         message = f"rows of {len(kinds)} noise models and decoders"
         raise ExperimentError("CHIM791", message, hint="ask of one noise model and decoder")
     return rows
+
+
+def _name(value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise ExperimentError("CHIM791", f"a row of {value!r:.40}, which is no name", hint=_ROWS)
+    return value
 
 
 def crossing(rows: Sequence[Mapping[str, Any]]) -> float | None:

@@ -105,9 +105,9 @@ def memory_experiment(
         DecodingError: CHIM793 when the decoder is unknown or cannot take the model.
     """
     model = noise_model(noise)
-    _count("shots", shots, MAX_SHOTS)
+    counting("shots", shots)
     if max_errors is not None:
-        _count("max_errors", max_errors, MAX_SHOTS)
+        counting("max_errors", max_errors)
     rows = []
     for rate in each(physical):
         probability("physical error rate", rate)
@@ -206,9 +206,14 @@ def each(values: Any) -> list[Any]:
     return found
 
 
-def _count(what: str, value: object, most: int) -> None:
+def counting(what: str, value: object) -> None:
+    """Refuses what is no number of shots.
+
+    Raises:
+        ExperimentError: CHIM791.
+    """
     sound = isinstance(value, int) and not isinstance(value, bool)
-    if not sound or not 1 <= value <= most:  # type: ignore[operator]
+    if not sound or not 1 <= value <= MAX_SHOTS:  # type: ignore[operator]
         raise ExperimentError(
-            "CHIM791", f"{what} {value!r} is out of range", hint=f"whole, 1 to {most}"
+            "CHIM791", f"{what} {value!r:.40} is out of range", hint=f"whole, 1 to {MAX_SHOTS}"
         )

@@ -7,8 +7,7 @@ from typing import Any, Final
 import numpy as np
 
 from chimera_pipelines.qec.circuits import memory_circuit
-from chimera_pipelines.qec.errors import ExperimentError
-from chimera_pipelines.qec.experiment import MAX_SHOTS, Row, row_seed
+from chimera_pipelines.qec.experiment import Row, counting, row_seed
 from chimera_pipelines.qec.projection import one_basis
 from chimera_pipelines.qec.session import DecoderSession
 from chimera_pipelines.qec.session_report import SessionReport
@@ -38,8 +37,7 @@ def stream_memory(
     Raises:
         NoiseModelError: CHIM790; ExperimentError: CHIM791; DecodingError: CHIM793.
     """
-    if not isinstance(shots, int) or not 1 <= shots <= MAX_SHOTS:
-        raise ExperimentError("CHIM791", f"shots {shots!r}", hint=f"whole, 1 to {MAX_SHOTS}")
+    counting("shots", shots)
     count = 10 * distance if rounds is None and isinstance(distance, int) else rounds
     circuit = one_basis(
         memory_circuit(distance, count, noise=noise, physical=physical, basis=basis)

@@ -127,6 +127,8 @@ def _counted(
     using: str,
     noise: str | None,
 ) -> ShotsRow:
+    if noise is not None and not isinstance(noise, str):
+        raise ShotsError("CHIM796", f"noise {noise!r:.40} is no name", hint="text, or None")
     errors = shots = 0
     width = -(-model.num_observables // 8)
     for events, flips in pairs:

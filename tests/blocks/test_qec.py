@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -11,6 +12,10 @@ from chimera_pipelines.blocks.faults import BlocksError
 from chimera_pipelines.blocks.qec import logical_threshold, surface_code_memory
 from chimera_pipelines.digest import canonical
 from chimera_pipelines.qec.curves import is_memory
+
+STRANGE: tuple[Any, ...] = (
+    "3", b"x", True, math.nan, math.inf, -1, 10**400, -(10**400), [], 1j, [[]], object(),
+)  # fmt: skip
 
 
 def test_rows_of_every_model_and_decoder_ready_to_be_published() -> None:
@@ -71,6 +76,16 @@ def test_arguments_of_other_kinds_are_refused(wrong: dict[str, Any], code: str) 
         surface_code_memory(**{"physical": 0.01, "distances": 3, "shots": 10} | wrong)
 
 
+@pytest.mark.parametrize("wrong", STRANGE)
+@pytest.mark.parametrize(
+    "name",
+    ["physical", "distances", "noise", "basis", "decoder", "options", "shots", "max_errors"],
+)
+def test_every_argument_of_a_strange_kind_is_refused_by_code(name: str, wrong: Any) -> None:
+    with pytest.raises(BlocksError, match=r"^CHIM79[0-3]: .*  \[.*\]$"):
+        surface_code_memory(**{"physical": 0.01, "distances": 3, "shots": 10} | {name: wrong})
+
+
 @pytest.mark.parametrize(
     "rows",
     [
@@ -83,6 +98,11 @@ def test_arguments_of_other_kinds_are_refused(wrong: dict[str, Any], code: str) 
         [{"distance": 3, "physical": 0.1, "logical": None}],
         [{"distance": 3, "physical": "0.1", "logical": 0.1}],
         [{"distance": 3, "physical": 0.1, "logical": float("nan")}],
+        [{"distance": 3, "physical": 1.5, "logical": 0.1}],
+        [{"distance": -3, "physical": 0.1, "logical": 0.1}],
+        [{"distance": 3, "physical": 0.1, "logical": 10**400}],
+        [{"distance": 3, "physical": 0.1, "logical": 0.1, "noise": []}],
+        [{"distance": 3, "physical": 0.1, "logical": 0.1, "decoder": 3}],
         [{"distance": True, "physical": 0.1, "logical": 0.1}],
         [
             {"distance": 3, "physical": 0.1, "logical": 0.1, "noise": noise}

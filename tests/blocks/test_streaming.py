@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pytest
 
 from chimera_pipelines import blocks
@@ -35,6 +38,36 @@ def test_shots_are_decoded_from_lists_and_bytes() -> None:
     sampler = circuit.compile_detector_sampler(seed=1)
     packed, seen = sampler.sample(200, separate_observables=True, bit_packed=True)
     assert blocks.decode(model, packed.tobytes(), seen.tobytes(), noise="x")["shots"] == 200
+
+
+STRANGE: tuple[Any, ...] = (
+    "3", b"x", True, math.nan, math.inf, -1, 10**400, -(10**400), [], {}, 1j, [[]], object(),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", STRANGE)
+@pytest.mark.parametrize(
+    "name",
+    ["physical", "distance", "rounds", "noise", "basis", "commit", "buffer", "shots", "where"],
+)
+def test_every_argument_of_a_stream_is_refused_by_code(name: str, wrong: Any) -> None:
+    with pytest.raises(BlocksError, match=r"^CHIM79[0-4]: .*  \[.*\]$"):
+        blocks.stream(**{"physical": 0.01, "rounds": 3, "shots": 10} | {name: wrong})
+
+
+@pytest.mark.parametrize("wrong", ["3", b"x", math.nan, 1.5, [], {}, 1j, None, object()])
+def test_a_strange_seed_or_wish_for_timing_is_refused_too(wrong: Any) -> None:
+    for name in ("seed", "timing"):
+        with pytest.raises(BlocksError, match=r"^CHIM791: .*  \[.*\]$"):
+            blocks.stream(**{"physical": 0.01, "rounds": 3, "shots": 10} | {name: wrong})
+
+
+@pytest.mark.parametrize("wrong", [*STRANGE[2:8], 1j, object()])
+@pytest.mark.parametrize("name", ["model", "events", "flips", "decoder", "options", "noise"])
+def test_every_argument_of_decoding_is_refused_by_code(name: str, wrong: Any) -> None:
+    given = {"model": "error(0.1) D0 L0", "events": [[1]], "flips": [[0]]}
+    with pytest.raises(BlocksError, match=r"^CHIM79[3-6]: .*  \[.*\]$"):
+        blocks.decode(**given | {name: wrong})
 
 
 @pytest.mark.parametrize(
