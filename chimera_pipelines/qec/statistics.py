@@ -52,10 +52,12 @@ def per_round(logical: float, rounds: int) -> float:
 
 
 def suffices(noise: str, physical: float, decoder: str) -> bool:
-    """Whether a larger distance helps: the rate lies below the threshold seen for this decoder."""
+    """Whether a larger distance helps: the rate lies below the threshold seen for this decoder.
+
+    One that was not measured, or goes on in front of another decoder, gets the lowest one seen.
+    """
     seen = noise_model(noise).threshold
-    name = "pymatching" if decoder == "window" else decoder
-    return physical < seen.get(name, max(seen.values()))
+    return physical < seen.get(decoder, min(seen.values()))
 
 
 def statement(

@@ -69,6 +69,15 @@ def test_a_fidelity_never_stands_alone(
     assert ("no distance suffices" in said) is not suffices(noise, physical, decoder)
 
 
+@pytest.mark.parametrize("noise", sorted(MODELS))
+@pytest.mark.parametrize("decoder", ["predecoder", "window", "table", "another"])
+def test_decoders_without_a_threshold_of_their_own_get_the_lowest(noise: str, decoder: str) -> None:
+    lowest = min(MODELS[noise].threshold.values())
+    assert lowest == MODELS[noise].threshold["pymatching"]
+    assert not suffices(noise, lowest, decoder)
+    assert suffices(noise, lowest - 1e-9, decoder)
+
+
 @pytest.mark.parametrize("noise", CIRCUIT_LEVEL)
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_at_one_per_cent_circuit_noise_no_distance_suffices(noise: str, decoder: str) -> None:
