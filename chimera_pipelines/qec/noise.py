@@ -7,7 +7,6 @@ everything else behind. A round begins with the first layer of gates behind a re
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Final, Literal
@@ -182,9 +181,9 @@ def probability(what: str, value: object) -> float:
         NoiseModelError: CHIM790 for anything else: text, booleans, NaN, below 0, above 1.
     """
     sound = isinstance(value, int | float) and not isinstance(value, bool)
-    if not sound or not math.isfinite(value) or not 0 <= value <= 1:  # type: ignore[arg-type, operator]
+    if not sound or not 0 <= value <= 1:  # type: ignore[operator]
         raise NoiseModelError(
-            "CHIM790", f"{what} {value!r} is no probability", hint="a number from 0 to 1"
+            "CHIM790", f"{what} {value!r:.60} is no probability", hint="a number from 0 to 1"
         )
     return float(value)  # type: ignore[arg-type]
 

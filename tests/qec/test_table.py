@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from itertools import product
 from pathlib import Path
 
@@ -136,6 +137,19 @@ def test_a_damaged_table_is_built_again(tmp_path: Path, damage: object) -> None:
     again = decoder.compile_decoder_for_dem(dem=model).table
     np.testing.assert_array_equal(again.planes, built.planes)
     assert path.read_bytes() == sound
+
+
+def test_a_table_that_cannot_be_written_leaves_no_draft(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Path, target: Path) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    monkeypatch.setattr(Path, "replace", full)
+    model = memory_circuit(3, 1, noise="uniform", physical=0.01).detector_error_model()
+    with pytest.raises(DecodingError, match="No space left"):
+        TableDecoder(cache=tmp_path).compile_decoder_for_dem(dem=model)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_another_model_has_another_id() -> None:
