@@ -26,6 +26,7 @@ from chimera_pipelines.quantum.statevector.circuit import program_of, takes
 from chimera_pipelines.quantum.statevector.simulator import Simulator
 
 MAX_PROGRAMS = 256
+MAX_PROGRAM_BYTES = 256 << 20  # of all kept programs together
 CACHED_AMPLITUDES = 1 << 16  # of a pass on a CPU; a GPU takes all rows at once
 
 
@@ -68,6 +69,35 @@ class TorchProgram:
         return [cast("State", row) for row in host]
 
 
+class _Kept:
+    """The programs used last, bounded in number and bytes; one beyond the bytes is not kept."""
+
+    def __init__(self) -> None:
+        self._programs: OrderedDict[tuple[str, str], TorchProgram] = OrderedDict()
+        self.nbytes = 0
+
+    def __len__(self) -> int:
+        return len(self._programs)
+
+    def find(self, key: tuple[str, str]) -> TorchProgram | None:
+        """The program of that key, now the one used last."""
+        program = self._programs.get(key)
+        if program is not None:
+            self._programs.move_to_end(key)
+        return program
+
+    def keep(self, key: tuple[str, str], program: TorchProgram) -> None:
+        """Keep a new program in place of those that were not used for longest."""
+        size = program.simulator.nbytes
+        if size > MAX_PROGRAM_BYTES:
+            return
+        self._programs[key] = program
+        self.nbytes += size
+        while self.nbytes > MAX_PROGRAM_BYTES or len(self) > MAX_PROGRAMS:
+            _, oldest = self._programs.popitem(last=False)
+            self.nbytes -= oldest.simulator.nbytes
+
+
 class TorchEngine:
     """Batches of state vectors on the device of a head.
 
@@ -79,7 +109,7 @@ class TorchEngine:
 
     def __init__(self, device: str = "CPU") -> None:
         self._device = "cuda" if device.upper() == "GPU" else "cpu"
-        self._programs: OrderedDict[tuple[str, str], TorchProgram] = OrderedDict()
+        self._programs = _Kept()
         self._compilations = 0
         self._lock = threading.Lock()
 
@@ -101,15 +131,13 @@ class TorchEngine:
             )
         key = (form.structure(), precision)
         with self._lock:
-            program = self._programs.get(key)
+            program = self._programs.find(key)
             if program is None:
                 made = program_of(replace(form.body, global_phase=0.0))
                 simulator = Simulator(made, device=self._device, precision=precision)
-                program = self._programs[key] = TorchProgram(key[0], simulator)
+                program = TorchProgram(key[0], simulator)
+                self._programs.keep(key, program)
                 self._compilations += 1
-                if len(self._programs) > MAX_PROGRAMS:
-                    self._programs.popitem(last=False)
-            self._programs.move_to_end(key)
         return program
 
     def propagate(self, circuits: Sequence[Embedded], request: Request) -> tuple[Held, ...]:

@@ -20,6 +20,8 @@ from chimera_pipelines.quantum.statevector.hamiltonian import Hamiltonian
 from chimera_pipelines.quantum.statevector.steps import Program
 from chimera_pipelines.quantum.statevector.tables import Place
 
+_STEP_BYTES = 2048
+_ANGLE_BYTES = 512
 PRECISIONS = {"single": torch.complex64, "double": torch.complex128}
 
 
@@ -39,12 +41,18 @@ class Simulator:
         self.device = torch.device(device)
         self.dtype = PRECISIONS[precision]
         self._angles = stepping.Angles(program, self.device)
+        self._count = sum(len(step.turns) for step in program.steps)
         place = Place(program.num_qubits, self.dtype, self.device)
         self.tables = place.tables
         self._steps = [
             stepping.prepared(step, place, columns)
             for step, columns in zip(program.steps, self._angles.columns, strict=True)
         ]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it keeps: tables, and about what the objects of a step take."""
+        return self.tables.nbytes + _STEP_BYTES * len(self._steps) + _ANGLE_BYTES * self._count
 
     def parameters(self, values: object) -> Tensor:
         """Parameters as float64 (b, P) on the device; one set may come without its first axis.

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from qiskit import QuantumCircuit
 from qiskit.quantum_info import Operator
 
 from chimera_pipelines.errors import KernelError
 from chimera_pipelines.quantum.embedding import Embedded
 from chimera_pipelines.quantum.engines import torch_statevector
 from chimera_pipelines.quantum.engines.protocol import Engine, Request
-from chimera_pipelines.quantum.engines.torch_statevector import TorchEngine
+from chimera_pipelines.quantum.engines.torch_statevector import TorchEngine, TorchProgram
 from chimera_pipelines.quantum.form import Factor, analyse
 from chimera_pipelines.quantum.operations import PREPARATIONS, Operation
 from chimera_pipelines.quantum.read import to_qiskit
@@ -92,3 +93,48 @@ def test_what_it_refuses():
             TorchEngine().compile(form, method=method, precision="double")
         assert caught.value.code == "MAML319"
         assert caught.value.hint
+
+
+def _structure(count: int) -> CircuitRecord:
+    circuit = QuantumCircuit(8)
+    for at in range(count):
+        for q in range(7):
+            circuit.rzz(0.1 * at + q, q, q + 1)
+        circuit.rx(0.3, range(8))
+    return write_record(circuit)
+
+
+def _compiled(engine: TorchEngine, record: CircuitRecord) -> TorchProgram:
+    return engine.compile(analyse(record), method="statevector", precision="double")
+
+
+def test_kept_programs_are_bounded_in_bytes_and_the_one_used_last_stays(monkeypatch):
+    records = [_structure(count) for count in (1, 2, 3)]
+    sizes = [_compiled(TorchEngine(), record).simulator.nbytes for record in records]
+    monkeypatch.setattr(torch_statevector, "MAX_PROGRAM_BYTES", sizes[0] + sizes[2])
+    engine = TorchEngine()
+    first = _compiled(engine, records[0])
+    _compiled(engine, records[1])
+    assert _compiled(engine, records[0]) is first
+    _compiled(engine, records[2])
+    assert _compiled(engine, records[0]) is first
+    assert engine.compilations == 3
+    _compiled(engine, records[1])
+    assert engine.compilations == 4
+
+
+def test_a_program_beyond_all_bytes_is_used_and_not_kept(monkeypatch):
+    monkeypatch.setattr(torch_statevector, "MAX_PROGRAM_BYTES", 100)
+    engine = TorchEngine()
+    (state,) = _compiled(engine, _structure(1)).evolve([analyse(_structure(1))])
+    assert np.linalg.norm(state) == pytest.approx(1.0)
+    _compiled(engine, _structure(1))
+    assert engine.compilations == 2
+
+
+def test_kept_programs_are_bounded_in_number(monkeypatch):
+    monkeypatch.setattr(torch_statevector, "MAX_PROGRAMS", 1)
+    engine = TorchEngine()
+    for count in (1, 2, 1):
+        _compiled(engine, _structure(count))
+    assert engine.compilations == 3
