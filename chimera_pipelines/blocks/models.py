@@ -150,6 +150,7 @@ def syndrome_classifier(
         BlocksError: MAML505 for rows that are not of 0 and 1 or not equally many; MAML413, MAML905
             for a precision.
     """
+    from chimera_pipelines.digest import MAX_INTEGER
     from chimera_pipelines.learning.bad_data import bits, positive, whole
     from chimera_pipelines.learning.syndrome import Training, train
 
@@ -162,7 +163,7 @@ def syndrome_classifier(
         epochs=whole(epochs, "epochs", low=0, high=1_000_000),
         batch=whole(batch, "batch", low=1, high=1 << 30),
         rate=positive(rate, "rate"),
-        seed=whole(seed, "seed", low=0, high=2**53),
+        seed=whole(seed, "seed", low=0, high=MAX_INTEGER),
         precision=precision,
     )
     trained = train(known, targets, training, device=device)

@@ -7,6 +7,7 @@ after each epoch, and a run that is resumed ends with the weights of one that wa
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -126,7 +127,8 @@ class Trainer:
     def epoch(self) -> float:
         """One pass over the data; gives its mean loss."""
         count = len(self._inputs)
-        generator = torch.Generator().manual_seed(self.training.seed * 1_000_003 + len(self.losses))
+        seed = _epoch_seed(self.training.seed, len(self.losses))
+        generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(count, generator=generator).to(self.device)
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         for first in range(0, count, self.training.batch):
@@ -178,6 +180,12 @@ class Trainer:
             held = self._scaler.state_dict()
             self._scaler.load_state_dict({**held, "scale": scale, "_growth_tracker": int(tracker)})
         self.losses = tensors["losses"].tolist()
+
+
+def _epoch_seed(seed: int, epoch: int) -> int:
+    """Seed of the shuffle of one epoch, 63 bits."""
+    data = hashlib.sha256(f"{seed} epoch {epoch}".encode()).digest()
+    return int.from_bytes(data[:8], "big") >> 1
 
 
 def train(

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from chimera_pipelines.digest import JSONValue
+from chimera_pipelines.digest import MAX_INTEGER, JSONValue
 from chimera_pipelines.learning.bad_data import ROOM, positive, refused, vector, whole
 from chimera_pipelines.learning.checkpoint import Checkpoint
 from chimera_pipelines.learning.circuits import layered
@@ -109,7 +109,7 @@ class Descending:
         whole(self.iterations, "iterations", low=0, high=1_000_000)
         positive(self.rate, "rate")
         vector([self.tolerance], "tolerance")
-        whole(self.seed, "seed", low=0, high=2**53)
+        whole(self.seed, "seed", low=0, high=MAX_INTEGER)
         whole(self.starts, "starts", low=1, high=4096)
         return self
 

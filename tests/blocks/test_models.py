@@ -33,6 +33,12 @@ def test_syndromes_are_learned():
     assert len(found["losses"]) == 60
 
 
+def test_any_seed_that_json_can_hold_trains():
+    seed = 2**53 - 1
+    found = blocks.syndrome_classifier([[0], [1]], [[0], [1]], [[0]], epochs=2, seed=seed)
+    assert len(found["losses"]) == 2
+
+
 @pytest.mark.parametrize(
     ("call", "text"),
     [

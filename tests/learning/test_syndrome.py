@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from chimera_pipelines.errors import HeadUnavailableError, KernelError
-from chimera_pipelines.learning.syndrome import Trainer, Training, train
+from chimera_pipelines.learning.syndrome import Trainer, Training, _epoch_seed, train
 
 
 def parities(count=1500, seed=0):
@@ -43,3 +43,9 @@ def test_unequal_rows_and_half_precision_on_a_cpu_are_refused():
         Trainer(detectors, flips[:9], Training(), device="cpu")
     with pytest.raises(HeadUnavailableError, match="needs a CUDA device"):
         Trainer(detectors, flips, Training(precision="float16"), device="cpu")
+
+
+def test_shuffles_differ_by_epoch_and_by_large_seeds():
+    seeds = {_epoch_seed(seed, epoch) for seed in (0, 1, 2**45, 2**53 - 1) for epoch in range(9)}
+    assert len(seeds) == 36
+    assert all(0 <= seed < 2**63 for seed in seeds)
