@@ -46,7 +46,8 @@ def vqe(
 
     Raises:
         BlocksError: MAML904 for the Hamiltonian, MAML505 for other arguments, MAML413 for states
-            that do not fit, MAML905 for a device that is not there.
+            that do not fit, MAML905 for a device that is not there, CHIM780 for the state of
+            another problem.
     """
     from chimera_pipelines.learning.vqe import vqe as run
 

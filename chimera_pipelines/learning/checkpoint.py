@@ -22,6 +22,11 @@ class LearningCheckpointError(ChimeraError):
     """A checkpoint of learning is of another problem (CHIM780), or is damaged (CHIM781)."""
 
 
+def problem_digest(problem: Mapping[str, JSONValue]) -> str:
+    """What tells a problem from others."""
+    return digest(dict(problem))
+
+
 class Checkpoint:
     """The checkpoint of one problem in one file.
 
@@ -32,7 +37,7 @@ class Checkpoint:
 
     def __init__(self, path: Path, problem: Mapping[str, JSONValue]) -> None:
         self.path = path
-        self._of = digest(dict(problem))
+        self._of = problem_digest(problem)
 
     def save(self, tensors: Mapping[str, Tensor]) -> None:
         """Keep these tensors in place of the earlier ones.
@@ -75,9 +80,14 @@ class Checkpoint:
                 hint="remove it to begin again",
             ) from error
         if about.get("schema") != SCHEMA or about.get("of") != self._of:
-            raise LearningCheckpointError(
-                "CHIM780",
-                f"checkpoint '{self.path}' is of another problem",
-                hint="give each problem a file of its own, or remove it to begin again",
-            )
+            raise another_problem(f"checkpoint '{self.path}'")
         return tensors
+
+
+def another_problem(what: str) -> LearningCheckpointError:
+    """CHIM780."""
+    return LearningCheckpointError(
+        "CHIM780",
+        f"{what} is of another problem",
+        hint="keep one for each problem, or begin again without it",
+    )

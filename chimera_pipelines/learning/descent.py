@@ -15,6 +15,7 @@ from torch import Tensor
 
 from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.learning.bad_data import DATA, refused, table, vector, whole
+from chimera_pipelines.learning.checkpoint import another_problem
 
 Evaluate = Callable[[Tensor], tuple[Tensor, Tensor]]
 """Parameters (starts, P) to losses (starts,) and their derivatives (starts, P), float64."""
@@ -34,6 +35,7 @@ class Descent:
         first, second: Adam's moments, of the same shape.
         iteration: steps that were taken.
         losses: the lowest loss of the starts, before each step.
+        of: digest of the problem, so that its state is never gone on from in another.
     """
 
     parameters: Tensor
@@ -41,12 +43,13 @@ class Descent:
     second: Tensor
     iteration: int = 0
     losses: list[float] = field(default_factory=list)
+    of: str = ""
 
     @classmethod
-    def start(cls, parameters: Tensor) -> Descent:
+    def start(cls, parameters: Tensor, *, of: str = "") -> Descent:
         """Before the first step."""
         given = parameters.double().cpu()
-        return cls(given, torch.zeros_like(given), torch.zeros_like(given))
+        return cls(given, torch.zeros_like(given), torch.zeros_like(given), of=of)
 
     def step(self, losses: Tensor, slopes: Tensor, rate: float) -> None:
         """One step of Adam (Kingma & Ba, arXiv:1412.6980) against the slopes."""
@@ -65,26 +68,29 @@ class Descent:
         return kept | {"losses": torch.tensor(self.losses, dtype=torch.float64)}
 
     @classmethod
-    def of_tensors(cls, tensors: Mapping[str, Tensor]) -> Descent:
-        """The inverse of `tensors`."""
+    def of_tensors(cls, tensors: Mapping[str, Tensor], *, of: str = "") -> Descent:
+        """The inverse of `tensors`; the file that held them has said of what problem they are."""
         losses: list[float] = tensors["losses"].tolist()
         parameters, first, second = (tensors[name] for name in _TENSORS)
-        return cls(parameters, first, second, len(losses), losses)
+        return cls(parameters, first, second, len(losses), losses, of)
 
     def as_json(self) -> dict[str, JSONValue]:
         """The state as plain JSON; numbers survive it to the last bit."""
         out: dict[str, JSONValue] = {name: getattr(self, name).tolist() for name in _TENSORS}
-        return out | {"losses": list(self.losses), "iteration": self.iteration}
+        return out | {"losses": list(self.losses), "iteration": self.iteration, "of": self.of}
 
     @classmethod
-    def from_json(cls, value: object, *, starts: int, size: int) -> Descent:
+    def from_json(cls, value: object, *, starts: int, size: int, of: str = "") -> Descent:
         """The inverse of `as_json`.
 
         Raises:
-            KernelError: MAML505 for another shape than that of this problem.
+            KernelError: MAML505 for what is no such state.
+            LearningCheckpointError: CHIM780 for the state of another problem.
         """
-        if not isinstance(value, Mapping) or set(value) != {*_TENSORS, "losses", "iteration"}:
+        if not isinstance(value, Mapping) or set(value) != {*_TENSORS, "losses", "iteration", "of"}:
             raise refused(DATA, "the state to resume from is none that this function returned")
+        if value["of"] != of:
+            raise another_problem("the state to resume from")
         parts = [table(value[name], f"resumed {name}", width=size) for name in _TENSORS]
         for name, part in zip(_TENSORS, parts, strict=True):
             if part.shape[0] != starts:
@@ -94,7 +100,7 @@ class Descent:
         if iteration:
             losses = vector(value["losses"], "resumed losses", size=iteration).tolist()
         parameters, first, second = parts
-        return cls(parameters, first, second, iteration, losses)
+        return cls(parameters, first, second, iteration, losses, of)
 
 
 def descend(

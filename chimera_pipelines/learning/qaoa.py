@@ -12,7 +12,7 @@ from torch import Tensor
 
 from chimera_pipelines.errors import KernelError
 from chimera_pipelines.learning.bad_data import DATA, finite, refused, whole
-from chimera_pipelines.learning.checkpoint import Checkpoint
+from chimera_pipelines.learning.checkpoint import Checkpoint, problem_digest
 from chimera_pipelines.learning.circuits import qaoa as circuit
 from chimera_pipelines.learning.descent import Descent
 from chimera_pipelines.learning.vqe import (
@@ -108,12 +108,13 @@ def qaoa(
     _require_diagonal(cost)
     program = circuit(width, cost.terms, whole(layers, "layers", low=1, high=1000))
     evaluate = Minimiser(program, cost, device=device, precision=precision, starts=options.starts)
-    begin = _ramp(layers, cost, options)
-    if resume is not None:
-        begin = Descent.from_json(resume, starts=options.starts, size=2 * layers)
-    checkpoint = None
-    if path is not None:
-        checkpoint = Checkpoint(path, problem_of("qaoa", cost, layers, options, precision))
+    problem = problem_of("qaoa", cost, layers, options, precision)
+    of = problem_digest(problem)
+    if resume is None:
+        begin = Descent.start(_ramp(layers, cost, options), of=of)
+    else:
+        begin = Descent.from_json(resume, starts=options.starts, size=2 * layers, of=of)
+    checkpoint = None if path is None else Checkpoint(path, problem)
     minimum = minimise(evaluate, begin, options, checkpoint=checkpoint)
     shots = whole(shots, "shots", low=1, high=10_000_000)
     return _sampled(evaluate, minimum, width, shots, options.seed)
@@ -126,7 +127,7 @@ def _require_diagonal(cost: Observable) -> None:
         raise KernelError("MAML904", message, phase="propagate", hint="use I and Z alone")
 
 
-def _ramp(layers: int, cost: Observable, options: Descending) -> Descent:
+def _ramp(layers: int, cost: Observable, options: Descending) -> Tensor:
     """A linear ramp, as in annealing: g grows, b falls; further starts are disturbed by the seed.
 
     Angles of the cost are in units of its root mean square coefficient.
@@ -141,7 +142,7 @@ def _ramp(layers: int, cost: Observable, options: Descending) -> Descent:
     shape = (options.starts, 2 * layers)
     noise = torch.randn(shape, generator=generator, dtype=torch.float64)
     noise[0] = 0
-    return Descent.start(point * (1 + 0.3 * noise))
+    return point * (1 + 0.3 * noise)
 
 
 def _sampled(evaluate: Minimiser, minimum: Minimum, width: int, shots: int, seed: int) -> Answer:

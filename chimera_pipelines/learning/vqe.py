@@ -11,7 +11,7 @@ from torch import Tensor
 
 from chimera_pipelines.digest import MAX_INTEGER, JSONValue
 from chimera_pipelines.learning.bad_data import ROOM, positive, refused, vector, whole
-from chimera_pipelines.learning.checkpoint import Checkpoint
+from chimera_pipelines.learning.checkpoint import Checkpoint, problem_digest
 from chimera_pipelines.learning.circuits import layered
 from chimera_pipelines.learning.descent import Descent, descend
 from chimera_pipelines.learning.devices import device_of, require_room
@@ -128,7 +128,7 @@ def minimise(
         KernelError: MAML904, a loss is not finite.
     """
     kept = None if checkpoint is None else checkpoint.load()
-    descent = begin if kept is None else Descent.of_tensors(kept)
+    descent = begin if kept is None else Descent.of_tensors(kept, of=begin.of)
 
     def keep(current: Descent) -> None:
         if checkpoint is not None:
@@ -148,11 +148,13 @@ def minimise(
     return Minimum(float(energies[best]), found, converged, descent)
 
 
-def starting_points(size: int, options: Descending, *, spread: float = _SPREAD) -> Descent:
+def starting_points(size: int, options: Descending, *, of: str) -> Descent:
     """Normal starting parameters (starts, size), equal on every device for one seed."""
     generator = torch.Generator().manual_seed(options.seed)
     shape = (options.starts, size)
-    return Descent.start(torch.randn(shape, generator=generator, dtype=torch.float64) * spread)
+    return Descent.start(
+        torch.randn(shape, generator=generator, dtype=torch.float64) * _SPREAD, of=of
+    )
 
 
 def ansatz_minimiser(
@@ -198,12 +200,13 @@ def vqe(
         observable, layers, device=device, precision=precision, starts=options.starts
     )
     size = evaluate.simulator.program.num_parameters
-    begin = starting_points(size, options)
-    if resume is not None:
-        begin = Descent.from_json(resume, starts=options.starts, size=size)
-    checkpoint = None
-    if path is not None:
-        checkpoint = Checkpoint(path, problem_of("vqe", observable, layers, options, precision))
+    problem = problem_of("vqe", observable, layers, options, precision)
+    of = problem_digest(problem)
+    if resume is None:
+        begin = starting_points(size, options, of=of)
+    else:
+        begin = Descent.from_json(resume, starts=options.starts, size=size, of=of)
+    checkpoint = None if path is None else Checkpoint(path, problem)
     return minimise(evaluate, begin, options, checkpoint=checkpoint)
 
 

@@ -10,6 +10,10 @@ from chimera_pipelines.blocks.faults import BlocksError
 ISING = {"ZZI": -1.0, "IZZ": -1.0, "XII": -0.7, "IXI": -0.7, "IIX": -0.7}
 
 
+def state_of(hamiltonian):
+    return blocks.vqe(hamiltonian, iterations=2)["state"]
+
+
 def test_vqe_gives_plain_values_and_goes_on_from_its_state():
     whole = blocks.vqe(ISING, iterations=9, seed=2)
     part = json.loads(json.dumps(blocks.vqe(ISING, iterations=4, seed=2)))
@@ -50,6 +54,9 @@ def test_qaoa_finds_the_cut_of_a_ring():
         (lambda: blocks.vqe({"ZZ": 1.0}, tolerance=float("nan")), "MAML505"),
         (lambda: blocks.vqe({"ZZ": 1.0}, layers=1.5), "MAML505"),
         (lambda: blocks.vqe({"ZZ": 1.0}, resume={}), "MAML505"),
+        (lambda: blocks.vqe({"XX": -5.0}, resume=state_of({"ZZ": 1.0})), "CHIM780"),
+        (lambda: blocks.vqe({"ZZ": 1.0}, rate=0.2, resume=state_of({"ZZ": 1.0})), "CHIM780"),
+        (lambda: blocks.qaoa({"ZZ": 1.0}, layers=6, resume=state_of({"ZZ": 1.0})), "CHIM780"),
         (lambda: blocks.vqe({"ZZ": 1.0}, precision="half"), "MAML413"),
         (lambda: blocks.vqe({"ZZ": 1.0}, device="tpu"), "MAML905"),
         (lambda: blocks.energy({"ZZ": 1.0}, [0.0, 1.0]), "MAML505"),

@@ -72,6 +72,7 @@ def test_a_loss_that_is_not_finite_ends_it():
         lambda state: {**state, "iteration": -1},
         lambda state: {**state, "iteration": 4},
         lambda state: {key: state[key] for key in ("parameters", "losses")},
+        lambda state: {key: state[key] for key in state if key != "of"},
     ],
 )
 def test_a_state_that_is_none_is_refused(spoil):
