@@ -1,10 +1,10 @@
 """Rows of one structure: the torch state vector's batches against Aer on the same circuits.
 
-    python -m benchmarks.batches [--qubits 4 8 12 14] [--rows 8 64 512]
+    python -m benchmarks.batches [--qubits 4 8 12 14] [--rows 8 64 512] [--device cuda]
 
 RY, RZ and CX in three layers, angles new for each row, double precision, one thread of torch; Aer
-gets all rows in one call of a circuit transpiled before (`parameter_binds`), as our engine runs it.
-States are compared first; best of three.
+gets all rows in one call of a circuit transpiled before (`parameter_binds`), as our engine runs it,
+on the CPU always. States are compared first; best of three.
 """
 
 from __future__ import annotations
@@ -39,14 +39,15 @@ def forms(qubits: int, rows: int) -> list[Any]:
     return made
 
 
-def compared(qubits: int, rows: int) -> report.Row:
+def compared(qubits: int, rows: int, device: str) -> report.Row:
     """Wall milliseconds of both, and how far their states are apart."""
     from chimera_pipelines.quantum.engines.aer import AerEngine
     from chimera_pipelines.quantum.engines.torch_statevector import TorchEngine
 
     made = forms(qubits, rows)
     aer = AerEngine().compile(made[0], method="statevector", precision="double")
-    batch = TorchEngine().compile(made[0], method="statevector", precision="double")
+    engine = TorchEngine("GPU" if device == "cuda" else "CPU")
+    batch = engine.compile(made[0], method="statevector", precision="double")
     pairs = zip(aer.evolve(made), batch.evolve(made), strict=True)
     apart = max(float(np.abs(one - other).max()) for one, other in pairs)
     slow = report.best_of(3, lambda: aer.evolve(made))
@@ -65,6 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--qubits", type=int, nargs="+", default=[4, 8, 10, 12, 14])
     parser.add_argument("--rows", type=int, nargs="+", default=[8, 64, 512])
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     asked = parser.parse_args()
     import torch
 
@@ -73,7 +75,7 @@ def main() -> None:
     for qubits in asked.qubits:
         for rows in asked.rows:
             report.progress(f"{rows} rows of {qubits} qubits")
-            results.append(compared(qubits, rows))
+            results.append(compared(qubits, rows, asked.device))
     report.publish("batches", results, packages=("qiskit-aer", "torch"))
 
 
