@@ -24,6 +24,7 @@ from chimera_pipelines.qec.statistics import Interval, statement, wilson
 
 MAX_SHOTS: Final = 10**9
 _BATCH: Final = 1 << 15
+_BATCH_BYTES: Final = 1 << 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +158,10 @@ class Prepared:
     def count(self, shots: int, *, seed: int, max_errors: int | None = None) -> tuple[int, int]:
         """Wrong corrections, and shots taken."""
         sampler = self.circuit.compile_detector_sampler(seed=seed)
+        most = batch_shots(self.circuit.num_detectors)
         errors = taken = 0
         while taken < shots and (max_errors is None or errors < max_errors):
-            size = min(_BATCH, shots - taken)
+            size = min(most, shots - taken)
             events, flips = sampler.sample(size, separate_observables=True, bit_packed=True)
             guess = self.compiled.decode_shots_bit_packed(bit_packed_detection_event_data=events)
             errors += int(np.count_nonzero((guess != flips).any(axis=1)))
@@ -204,6 +206,11 @@ def each(values: Any) -> list[Any]:
     if not found:
         raise ExperimentError("CHIM791", "nothing to count: an empty list", hint="name one value")
     return found
+
+
+def batch_shots(detectors: int) -> int:
+    """Shots that are sampled at once: as many as fit 32 MiB, eight detectors to a byte."""
+    return max(1, min(_BATCH, _BATCH_BYTES // -(-detectors // 8) if detectors else _BATCH))
 
 
 def counting(what: str, value: object) -> None:

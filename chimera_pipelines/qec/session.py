@@ -26,6 +26,7 @@ from chimera_pipelines.qec.errors import DecodingError
 from chimera_pipelines.qec.ring_buffer import SyndromeRingBuffer
 from chimera_pipelines.qec.ring_buffer_memory import Nap, RingError
 from chimera_pipelines.qec.session_decoder import DecoderSide, Place, started
+from chimera_pipelines.qec.session_frames import Frames
 from chimera_pipelines.qec.session_report import FrameUpdate, SessionReport, Timings, read_update
 from chimera_pipelines.qec.session_windows import WindowFeed, windows_of
 from chimera_pipelines.qec.windows import SlidingWindow
@@ -58,7 +59,7 @@ class DecoderSession:
     Args:
         windows: windows of one observable, or of several over the same detectors.
         shots: memories side by side.
-        slots: rounds that the ring holds.
+        slots: rounds that the ring holds, at most; fewer where the memory has fewer.
         host_slots: rounds that may wait in the head's own memory when the ring is full.
         where: who decodes.
 
@@ -77,18 +78,17 @@ class DecoderSession:
     ) -> None:
         feed = WindowFeed(windows, shots=shots)
         self.shots, self.rounds, self.observables = shots, feed.rounds, feed.observables
-        self._columns, self._ends = feed.columns, feed.ends
+        self._columns, slots = feed.columns, min(slots, feed.rounds)
         widest = max(1, *(-(-columns.size * shots // 8) for columns in self._columns))
         self._syndromes = SyndromeRingBuffer.create(slots, widest, host_slots=host_slots)
-        self._updates = SyndromeRingBuffer.create(max(slots, 16), feed.update_bytes)
+        self._updates = SyndromeRingBuffer.create(
+            min(max(slots, 16), len(feed.ends)), feed.update_bytes
+        )
         self._decoder: DecoderSide = started(feed, self._syndromes, self._updates, where)
         self._where = where
         self._pushed = 0
-        self._frame = np.zeros((shots, self.observables), np.uint8)
-        self._through = -1
+        self._frames = Frames(feed)
         self._news = list[FrameUpdate]()
-        self._waiting = list[tuple[int, int, FrameFuture]]()
-        self._frames = dict[int, npt.NDArray[np.uint8]]()
         self._timings = Timings()
 
     @classmethod
@@ -138,7 +138,7 @@ class DecoderSession:
         self._decoder.step()
 
     def poll(self) -> list[FrameUpdate]:
-        """Updates since the last poll, in order; never waits.
+        """Updates since the last poll, in order; never waits. They are kept until then.
 
         Raises:
             RingError: CHIM798 when the decoder has ended before its work.
@@ -151,21 +151,15 @@ class DecoderSession:
         """The frame of an observable once the corrections of a round are final.
 
         It holds all corrections of the windows that are final by then: as many rounds as commit
-        together. It resolves while the session is polled, pushed to, or asked for the result.
+        together. It resolves while the session is polled, or asked for a result. Rounds may be
+        asked for ahead, and until they lie four windows (commit and buffer) behind the last push.
 
         Raises:
-            DecodingError: CHIM794 for an observable or a round that the memory has not.
+            DecodingError: CHIM794 for an observable or a round that the memory has not, or that
+                lies too far behind.
         """
-        if not 0 <= observable < self.observables or not 0 <= round < self.rounds:
-            raise DecodingError(
-                "CHIM794",
-                f"no frame of observable {observable!r} at round {round!r}",
-                hint=f"{self.observables} observables, {self.rounds} rounds, from 0",
-            )
         future = FrameFuture(self)
-        end = next(end for end in self._ends if end > round)
-        self._waiting.append((observable, end, future))
-        self._resolve()
+        self._frames.ask(observable, round, self._pushed, future)
         return future
 
     def finish(self, *, timeout_s: float = _TIMEOUT_S) -> npt.NDArray[np.uint8]:
@@ -181,8 +175,8 @@ class DecoderSession:
                 f"{self._pushed} of {self.rounds} rounds pushed",
                 hint="push every round before the end",
             )
-        self._until(lambda: self._through == self.rounds, timeout_s, "the last window")
-        return self._frame.copy()
+        self._until(lambda: self._frames.through == self.rounds, timeout_s, "the last window")
+        return self._frames.frame.copy()
 
     def wait_for(self, future: Future[Any], timeout_s: float) -> None:
         """Reads what the decoder sends until the future is done.
@@ -208,8 +202,7 @@ class DecoderSession:
         self._decoder.close()
         for ring in (self._syndromes, self._updates):
             ring.close()
-        for _, _, future in self._waiting:
-            future.cancel()
+        self._frames.cancel()
 
     def __enter__(self) -> Self:
         return self
@@ -261,20 +254,8 @@ class DecoderSession:
         ended = self._decoder.ended()  # asked first: what it sent before its end is still read
         while (data := self._updates.try_pop()) is not None:
             update = read_update(data, self.shots, self.observables)
-            self._frame ^= update.flips
-            self._through = update.through
-            self._frames[update.through] = self._frame.copy()
+            self._frames.add(update, self._pushed)
             self._news.append(update)
             self._timings.decoded(update, time.monotonic_ns())
-        if ended is not None and self._through < self.rounds:
+        if ended is not None and self._frames.through < self.rounds:
             raise RingError("CHIM798", f"the decoder ended early: {ended}", hint="see its message")
-        self._resolve()
-
-    def _resolve(self) -> None:
-        left = []
-        for observable, end, future in self._waiting:
-            if end <= self._through:
-                future.set_result(self._frames[end][:, observable].copy())
-            else:
-                left.append((observable, end, future))
-        self._waiting = left

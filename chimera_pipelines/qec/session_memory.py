@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from chimera_pipelines.qec.circuits import memory_circuit
-from chimera_pipelines.qec.experiment import Row, counting, row_seed
+from chimera_pipelines.qec.experiment import Row, batch_shots, counting, row_seed
 from chimera_pipelines.qec.projection import one_basis
 from chimera_pipelines.qec.session import DecoderSession
 from chimera_pipelines.qec.session_report import SessionReport
 from chimera_pipelines.qec.statistics import wilson
 from chimera_pipelines.qec.windows import SlidingWindow
-
-_BATCH: Final = 1 << 15
 
 
 def stream_memory(
@@ -49,11 +47,13 @@ def stream_memory(
     sampler = circuit.compile_detector_sampler(seed=row_seed(seed, named))
     errors, left, reports = 0, shots, list[SessionReport]()
     while left:
-        size = min(_BATCH, left)
-        events, flips = sampler.sample(size, separate_observables=True)
+        size = min(batch_shots(circuit.num_detectors), left)
+        events, flips = sampler.sample(size, separate_observables=True, bit_packed=True)
         with DecoderSession(windows, shots=size, where=where) as session:
             for number in range(session.rounds):
-                session.push_round(events[:, session.detectors(number)])
+                ids = session.detectors(number)
+                session.push_round(events[:, ids >> 3] >> (ids & 7).astype(np.uint8) & 1)
+                session.poll()
             errors += int(np.count_nonzero((session.finish() != flips).any(axis=1)))
             reports.append(session.report())
         left -= size

@@ -99,13 +99,33 @@ class SessionReport:
 
 @dataclass(slots=True)
 class Timings:
-    """Times of a session's two sides, on the machine's one monotonic clock."""
+    """Times of a session's two sides, on the machine's one monotonic clock.
+
+    Stretches that nothing to come can change are added up, and not kept.
+
+    Attributes:
+        first: when the first push began.
+        last: when the latest push ended.
+        busy: when windows were decoded, those not yet added up.
+        held: when the head was held back, likewise.
+        cpu: processor time of decoding.
+        windows: how many are added up.
+        decode: time of them.
+        hidden: time of them in which the head was free.
+        blocked_ns: time of held stretches that are added up.
+        final: end of the last window that is added up.
+    """
 
     first: int = 0
     last: int = 0
     busy: list[tuple[int, int]] = field(default_factory=list)
     held: list[tuple[int, int]] = field(default_factory=list)
     cpu: int = 0
+    windows: int = 0
+    decode: int = 0
+    hidden: int = 0
+    blocked_ns: int = 0
+    final: int = 0
 
     def began(self) -> None:
         """A push begins."""
@@ -115,6 +135,15 @@ class Timings:
     def pushed(self) -> None:
         """A push has ended."""
         self.last = time.monotonic_ns()
+        while self.busy and self.busy[0][1] <= self.last:
+            one = self.busy.pop(0)
+            self.windows, self.final = self.windows + 1, one[1]
+            self.decode += one[1] - one[0]
+            self.hidden += self._free(one)
+        # Windows are decoded one behind the other: the next begins behind the last one's end.
+        while self.held and self.held[0][1] <= self.final:
+            start, end = self.held.pop(0)
+            self.blocked_ns += end - start
 
     @contextmanager
     def blocked(self) -> Iterator[None]:
@@ -132,27 +161,31 @@ class Timings:
 
     def report(self, *, where: str, shots: int, rounds: int, ring: RingCounters) -> SessionReport:
         """The figures."""
-        decode = sum(end - start for start, end in self.busy)
-        hidden = 0
-        if where != "inline":  # inline decoding stands in the head's way, whenever it is
-            hidden = sum(max(0, min(end, self.last) - start) for start, end in self.busy)
-            hidden -= sum(_common(one, other) for one in self.busy for other in self.held)
-        final = max((end for _, end in self.busy), default=self.last)
+        decode = self.decode + sum(end - start for start, end in self.busy)
+        hidden = self.hidden + sum(self._free(one) for one in self.busy)
+        if where == "inline":  # it stands in the head's way, whenever it is
+            hidden = 0
+        final = max((end for _, end in self.busy), default=self.final or self.last)
         done = max(1, rounds * shots)
         return SessionReport(
             where=where,
             shots=shots,
             rounds=rounds,
-            windows=len(self.busy),
+            windows=self.windows + len(self.busy),
             decode_s=decode / 1e9,
             decode_cpu_s=self.cpu / 1e9,
             overlap=max(0, hidden) / decode if decode else 0.0,
-            blocked_s=sum(end - start for start, end in self.held) / 1e9,
+            blocked_s=(self.blocked_ns + sum(end - start for start, end in self.held)) / 1e9,
             head_s=(self.last - self.first) / 1e9,
             reaction_s=max(0, final - self.last) / 1e9,
             us_per_round=decode / 1e3 / done,
             ring=ring,
         )
+
+    def _free(self, one: tuple[int, int]) -> int:
+        """Time of a window's decoding in which the head was free to go on."""
+        hidden = max(0, min(one[1], self.last) - one[0])
+        return hidden - sum(_common(one, other) for other in self.held)
 
 
 def _common(one: tuple[int, int], other: tuple[int, int]) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,9 @@ import stim
 
 from chimera_pipelines.qec.errors import DecodingError
 from chimera_pipelines.qec.projection import check_detectable
+from chimera_pipelines.qec.session_layers import Layers, Places
 from chimera_pipelines.qec.session_report import FrameUpdate, update_bytes
 from chimera_pipelines.qec.windows import SlidingWindow
-
-_MOST_ROUNDS: Final = 1 << 20
 
 
 class WindowFeed:
@@ -31,6 +30,8 @@ class WindowFeed:
 
     Attributes:
         rounds: layers of the memory, empty ones included.
+        shots: memories side by side.
+        reach: rounds that a window looks at.
         observables: how many.
         columns: for each round the ids of its detectors, ascending.
         ends: for each window the round up to which it makes corrections final, exclusive.
@@ -46,27 +47,23 @@ class WindowFeed:
             raise DecodingError("CHIM794", f"{shots!r} shots", hint="at least one")
         _check_alike(self._all)
         first = self._all[0]
-        start, last = int(first.times.min()), int(first.times.max())
-        self.rounds, self.observables, self._shots = last - start + 1, len(self._all), shots
-        if self.rounds > _MOST_ROUNDS:
-            raise DecodingError("CHIM793", f"{self.rounds} layers", hint=f"at most {_MOST_ROUNDS}")
-        self.columns = [
-            np.flatnonzero(first.times == start + number) for number in range(self.rounds)
-        ]
-        count, self._reach = len(first.windows), first.commit + first.buffer
+        places = Places(first.times)
+        self.columns, self.shots, self.observables = places.columns, shots, len(self._all)
+        self.rounds = len(self.columns)
+        count, self.reach = len(first.windows), first.commit + first.buffer
         self.ends = [first.commit * (n + 1) for n in range(count - 1)] + [self.rounds]
-        self._needed = [min(first.commit * n + self._reach, self.rounds) for n in range(count)]
+        self._needed = [min(first.commit * n + self.reach, self.rounds) for n in range(count)]
         self._needed[-1] = self.rounds
         self.update_bytes = update_bytes(shots, self.observables)
-        self._left = np.zeros((self.observables, shots, len(first.times)), np.uint8)
+        self._layers = Layers(places, shots=shots, observables=self.observables)
         self._seen = self._window = 0
 
     def add(self, packed: bytes) -> Iterator[FrameUpdate]:
         """Takes the next round, packed as the session sends it; gives what becomes final."""
         columns = self.columns[self._seen]
         raw = np.frombuffer(packed, np.uint8)
-        bits = np.unpackbits(raw, count=self._shots * columns.size, bitorder="little")
-        self._left[:, :, columns] ^= bits.reshape(1, self._shots, columns.size)
+        bits = np.unpackbits(raw, count=self.shots * columns.size, bitorder="little")
+        self._layers.add(self._seen, bits.reshape(self.shots, columns.size))
         self._seen += 1
         while self._window < len(self.ends) and self._needed[self._window] <= self._seen:
             yield self._decode(self._window)
@@ -77,13 +74,20 @@ class WindowFeed:
         """Whether the last window is decoded."""
         return self._window == len(self.ends)
 
+    @property
+    def held(self) -> int:
+        """Layers in memory: a window's, and those further on that have an artificial defect."""
+        return len(self._layers)
+
     def _decode(self, number: int) -> FrameUpdate:
         began, cpu = time.monotonic_ns(), time.thread_time_ns()
-        flips = np.zeros((self._shots, self.observables), np.uint8)
+        flips = np.zeros((self.shots, self.observables), np.uint8)
         for observable, windows in enumerate(self._all):
-            window, left = windows.windows[number], self._left[observable]
-            flips[:, observable], defects = window.decode(left[:, window.detectors])
-            left[:, window.carried] ^= defects
+            window = windows.windows[number]
+            seen = self._layers.take(observable, window.detectors)
+            flips[:, observable], defects = window.decode(seen)
+            self._layers.carry(observable, window.carried, defects)
+        self._layers.drop(self.ends[number])
         return FrameUpdate(
             window=number,
             through=self.ends[number],

@@ -6,11 +6,13 @@ import numpy as np
 import pymatching
 import pytest
 import stim
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import binomtest, chi2_contingency
 
 from chimera_pipelines.errors import ChimeraError
 from chimera_pipelines.qec.circuits import memory_circuit
-from chimera_pipelines.qec.experiment import Row, count_errors, memory_experiment
+from chimera_pipelines.qec.experiment import Row, batch_shots, count_errors, memory_experiment
 
 FALSE_FAILURE = 1e-6
 PUBLISHED = {
@@ -51,6 +53,13 @@ def test_rates_are_those_of_an_independent_count(distance: int, physical: float)
     other = counted_otherwise(distance, physical, shots)
     table = [[row.errors, shots - row.errors], [other, shots - other]]
     assert chi2_contingency(table).pvalue > FALSE_FAILURE  # the projection's 1 to 3 % do not show
+
+
+@given(st.integers(0, 10**9))
+def test_batches_are_measured_in_bytes(detectors: int) -> None:
+    size, width = batch_shots(detectors), -(-detectors // 8)
+    assert size == 1 or (1 < size <= 1 << 15 and size * width <= 1 << 25)
+    assert size == 1 << 15 or (size + 1) * width > 1 << 25
 
 
 # Rates measured elsewhere (84 M and 1 M shots, evidence of 2026-11-22), with room for their error.

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from chimera_pipelines.qec.circuits import memory_circuit
 from chimera_pipelines.qec.errors import DecodingError
 from chimera_pipelines.qec.projection import one_basis
+from chimera_pipelines.qec.ring_buffer import RingCounters
 from chimera_pipelines.qec.ring_buffer_memory import RingError
 from chimera_pipelines.qec.session import DecoderSession
 from chimera_pipelines.qec.session_decoder import Forked
+from chimera_pipelines.qec.session_frames import KEPT_WINDOWS
 from chimera_pipelines.qec.session_report import FrameUpdate, Timings, read_update, write_update
 from chimera_pipelines.qec.session_windows import WindowFeed, only, windows_of
 from chimera_pipelines.qec.windows import SlidingWindow
@@ -74,6 +76,75 @@ def test_sizes_rings_and_polls_change_nothing(
             if polls[number]:
                 session.poll()
         np.testing.assert_array_equal(session.finish()[:, 0], windows.decode_batch(bits))
+
+
+def far_edges(layers: int) -> stim.DetectorErrorModel:
+    """Two checks a layer; edges to the next layer and to the third, past its neighbours."""
+    model, target = stim.DetectorErrorModel(), stim.target_relative_detector_id
+    for layer in range(layers):
+        one, other = target(2 * layer), target(2 * layer + 1)
+        model.append("error", 0.05, [one, stim.target_logical_observable_id(0)])
+        model.append("error", 0.05, [one, other])
+        model.append("error", 0.05, [other])
+        for step, aside in ((1, 0), (3, 0), (3, 1), (7, 0)):
+            if layer + step < layers:
+                model.append("error", 0.02, [one, target(2 * (layer + step) + aside)])
+        model.append("detector", [layer], [one])
+        model.append("detector", [layer], [other])
+    return model
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 4), st.integers(0, 4), st.integers(1, 3))
+def test_defects_that_lie_further_on_wait_for_their_rounds(
+    commit: int, buffer: int, gap: int
+) -> None:
+    model = far_edges(20)
+    bits = model.compile_sampler(seed=3).sample(50)[0].astype(np.uint8)
+    times = [gap * (number // 2) for number in range(model.num_detectors)]
+    windows = SlidingWindow(model, commit=commit, buffer=buffer, times=times)
+    with DecoderSession([windows, windows], shots=50, where="inline") as session:
+        push_all(session, bits)
+        frame = session.finish()
+    np.testing.assert_array_equal(frame, np.repeat(windows.decode_batch(bits)[:, None], 2, axis=1))
+
+
+def test_a_long_memory_holds_its_last_layers_frames_and_times_alone() -> None:
+    circuit = one_basis(memory_circuit(3, 400, noise="uniform", physical=0.01))
+    windows = SlidingWindow(circuit.detector_error_model(), commit=2, buffer=3)
+    bits, held = circuit.compile_detector_sampler(seed=2).sample(3), 0
+    with DecoderSession(windows, shots=3, where="inline") as session:
+        feed = session._decoder._feed  # type: ignore[attr-defined]
+        for number in range(session.rounds):
+            session.push_round(bits[:, session.detectors(number)])
+            session.poll()
+            held = max(held, feed.held)
+            assert len(session._frames) <= KEPT_WINDOWS * 5 // 2 + 1
+            assert len(session._timings.busy) + len(session._timings.held) <= 3
+        np.testing.assert_array_equal(session.finish()[:, 0], windows.decode_batch(bits))
+        assert session.report().windows == len(windows.windows)
+    assert 3 <= held <= 5  # of 401
+
+
+def test_rounds_may_be_asked_for_until_they_lie_four_windows_behind() -> None:
+    circuit = one_basis(memory_circuit(3, 60, noise="uniform", physical=0.01))
+    windows = SlidingWindow(circuit.detector_error_model(), commit=2, buffer=3)
+    bits = circuit.compile_detector_sampler(seed=2).sample(9)
+    with DecoderSession(windows, shots=9, where="inline") as session:
+        early = session.frame(0, 0)
+        for number in range(session.rounds):
+            session.push_round(bits[:, session.detectors(number)])
+            oldest = max(0, number + 1 - 20)
+            future = session.frame(0, oldest)
+            session.poll()
+            if number >= 20:
+                assert future.done()
+            for wrong in (oldest - 1, 1.5, "a"):
+                with pytest.raises(DecodingError, match="no frame") as caught:
+                    session.frame(0, wrong)  # type: ignore[arg-type]
+                assert caught.value.code == "CHIM794"
+        np.testing.assert_array_equal(session.frame(0, 60).result(1), session.finish()[:, 0])
+        assert early.done()
 
 
 def test_a_frame_comes_when_its_round_is_final_and_no_sooner() -> None:
@@ -220,6 +291,41 @@ def test_the_overlap_is_what_was_decoded_while_the_head_went_on() -> None:
     assert report.reaction_s == pytest.approx(40e-9)
     assert report.us_per_round == pytest.approx(0.1 / 20)
     assert timings.report(where="inline", shots=2, rounds=10, ring=counters).overlap == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), max_size=30), st.data())
+def test_times_that_are_added_up_as_one_goes_are_those_of_all_at_once(
+    steps: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    """Windows and waits in turn on a clock of its own, reported in the end and never sooner."""
+    now, busy, held = [1000], list[tuple[int, int]](), list[tuple[int, int]]()
+    timings = Timings(first=1000)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "monotonic_ns", lambda: now[0])
+        for wait, work in steps:
+            began = now[0] + wait
+            now[0] = began + work
+            if data.draw(st.booleans()):
+                busy.append((began, now[0]))
+                flips = np.zeros((1, 1), np.uint8)
+                timings.decoded(FrameUpdate(0, 1, flips, began, now[0], 0), now[0])
+            if data.draw(st.booleans()):
+                held.append((began - wait, now[0]))
+                timings.held.append(held[-1])
+            if data.draw(st.booleans()):
+                timings.pushed()
+    counters = RingCounters(0, 0, 0, 0, 0, 0, 0)
+    whole = Timings(first=1000, last=timings.last, busy=busy, held=held)
+    one, other = (
+        each.report(where="process", shots=1, rounds=1, ring=counters) for each in (timings, whole)
+    )
+    assert one.overlap == pytest.approx(other.overlap)
+    assert (one.windows, one.decode_s, one.reaction_s) == (
+        other.windows,
+        other.decode_s,
+        other.reaction_s,
+    )
+    assert one.blocked_s == pytest.approx(other.blocked_s)
 
 
 def test_decoding_overlaps_a_head_that_takes_its_time() -> None:
