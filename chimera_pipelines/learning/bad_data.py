@@ -5,7 +5,6 @@ Every refusal says which row and column is wrong, so that it can be found in a t
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from chimera_pipelines.errors import KernelError
 from chimera_pipelines.phase import Phase
+from chimera_pipelines.quantum.reals import finite_real, shown
 
 DATA = "MAML505"
 FEATURES = "MAML412"
@@ -43,7 +43,7 @@ def table(values: object, what: str, *, width: int | None = None, code: str = DA
             message = f"{what}: row {number} has {len(row)} numbers, row 0 has {columns}"
             raise refused(code, message, "give every row the same length")
         for place, value in enumerate(row):
-            _check(value, f"{what}: row {number}, column {place}", code)
+            _checked(value, f"{what}: row {number}, column {place}", code)
     if columns == 0:
         raise refused(code, f"{what}: the rows are empty")
     if width is not None and columns != width:
@@ -61,7 +61,7 @@ def vector(values: object, what: str, *, size: int | None = None, code: str = DA
     if not isinstance(items, list | tuple) or not items:
         raise refused(code, f"{what} is not a list of numbers, or is empty")
     for place, value in enumerate(items):
-        _check(value, f"{what}: number {place}", code)
+        _checked(value, f"{what}: number {place}", code)
     if size is not None and len(items) != size:
         raise refused(code, f"{what}: {len(items)} numbers, {size} are asked for")
     return torch.tensor(items, dtype=torch.float64)
@@ -89,7 +89,7 @@ def whole(value: object, what: str, *, low: int, high: int) -> int:
         KernelError: MAML505.
     """
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise refused(DATA, f"{what} is {value!r:.40}, not a whole number from {low} to {high}")
+        raise refused(DATA, f"{what} is {shown(value)}, not a whole number from {low} to {high}")
     return value
 
 
@@ -99,8 +99,7 @@ def finite(value: object, what: str) -> float:
     Raises:
         KernelError: MAML505.
     """
-    _check(value, what, DATA)
-    return float(value)  # type: ignore[arg-type]
+    return _checked(value, what, DATA)
 
 
 def positive(value: object, what: str) -> float:
@@ -123,7 +122,7 @@ def _rows(values: object, what: str, code: str) -> list[list[Any]]:
     for number, given in enumerate(rows):
         row = _plain(given)
         if not isinstance(row, list | tuple):
-            raise refused(code, f"{what}: row {number} is {row!r:.40}, not a list of numbers")
+            raise refused(code, f"{what}: row {number} is {shown(row)}, not a list of numbers")
         plain.append(list(row))
     return plain
 
@@ -133,12 +132,8 @@ def _plain(values: object) -> object:
     return values if convert is None else convert()
 
 
-def _check(value: object, place: str, code: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise refused(code, f"{place} is {value!r:.40}, not a number")
-    try:
-        finite = math.isfinite(value)
-    except OverflowError:
-        finite = False
-    if not finite:
-        raise refused(code, f"{place} is {value!r:.40}, not a finite number")
+def _checked(value: object, place: str, code: str) -> float:
+    number = finite_real(value)
+    if number is None:
+        raise refused(code, f"{place} is {shown(value)}, not a finite number")
+    return number

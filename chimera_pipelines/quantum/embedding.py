@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.errors import KernelError
@@ -19,6 +20,7 @@ from chimera_pipelines.quantum.adjoint import adjoint
 from chimera_pipelines.quantum.form import Factor
 from chimera_pipelines.quantum.gates import STATE_PREPARATION
 from chimera_pipelines.quantum.operations import Operation, Register
+from chimera_pipelines.quantum.reals import finite_real, shown
 from chimera_pipelines.quantum.record import CircuitRecord
 
 METHODS = ("angle", "amplitude", "basis", "iqp")
@@ -77,20 +79,20 @@ class Embedding:
             raise embed_error(f"embedding method {method!r:.40} around {axis!r:.40}")
         if pad not in PADS:
             raise embed_error(f"embedding with pad {pad!r:.40}", hint=f"one of {', '.join(PADS)}")
-        if qubits is not None and (not _whole(qubits) or int(str(qubits)) < 1):
-            raise embed_error(f"embedding on {qubits!r:.40} qubits")
-        if not _whole(repeats) or not 1 <= int(str(repeats)) <= MAX_REPEATS:
+        if qubits is not None and (not _whole(qubits) or qubits < 1):
+            raise embed_error(f"embedding on {shown(qubits)} qubits")
+        if not _whole(repeats) or not 1 <= repeats <= MAX_REPEATS:
             raise embed_error(
-                f"embedding with {repeats!r:.40} repeats; from 1 to {MAX_REPEATS} are allowed"
+                f"embedding with {shown(repeats)} repeats; from 1 to {MAX_REPEATS} are allowed"
             )
         return cls(
             method=str(method),
             rows=(),
-            qubits=None if qubits is None else int(str(qubits)),
+            qubits=qubits,
             axis=str(axis),
             scale=_finite(scale),
             pad=str(pad),
-            repeats=int(str(repeats)),
+            repeats=repeats,
         )
 
     @classmethod
@@ -128,12 +130,14 @@ def embed(
     m rows go in front of the m circuits pairwise.
 
     Raises:
-        KernelError: MAML412 for any other counts, and for rows that do not fit a circuit.
+        KernelError: MAML412 for any other counts, for rows of several lengths in front of one
+            circuit, and for rows that do not fit a circuit.
     """
     if embedding is None:
         return tuple(Embedded(circuit) for circuit in circuits), is_list
     rows = embedding.rows
     if not is_list:
+        _check_lengths(rows)
         pairs = [(circuits[0], row) for row in rows]
     elif len(rows) in {1, len(circuits)}:
         pairs = [(circuit, rows[i % len(rows)]) for i, circuit in enumerate(circuits)]
@@ -144,6 +148,16 @@ def embed(
         )
     made = tuple(_prepare(circuit, row, embedding) for circuit, row in pairs)
     return made, is_list or embedding.is_list
+
+
+def _check_lengths(rows: Sequence[Row]) -> None:
+    """Rows of one circuit are equally long: a short one is a lost value, not a smaller state."""
+    for number, row in enumerate(rows):
+        if len(row) != len(rows[0]):
+            raise embed_error(
+                f"row {number} of the features has {len(row)} numbers, row 0 has {len(rows[0])}",
+                hint="rows in front of one circuit are of one length",
+            )
 
 
 def overlap_circuit(embedding: Embedding, left: Row, right: Row, num_qubits: int) -> CircuitRecord:
@@ -262,16 +276,15 @@ def _amplitude(value: object) -> complex:
     return _finite(value)
 
 
-def _whole(value: object) -> bool:
+def _whole(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _finite(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise embed_error(f"feature {value!r:.80} is not a number")
-    if not math.isfinite(value):
-        raise embed_error(f"feature {value!r} is not finite")
-    return float(value)
+    number = finite_real(value)
+    if number is None:
+        raise embed_error(f"{shown(value)} is no finite number")
+    return number
 
 
 def embed_error(message: str, *, hint: str | None = None) -> KernelError:

@@ -6,7 +6,6 @@ times of a list take the same number of steps: the circuits then share one compi
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -26,6 +25,7 @@ from chimera_pipelines.quantum.hamiltonian import PauliSum
 from chimera_pipelines.quantum.operations import MAX_OPERATIONS, Operation
 from chimera_pipelines.quantum.pauli_rotations import rotation
 from chimera_pipelines.quantum.product_formulas import ORDERS
+from chimera_pipelines.quantum.reals import finite_real, shown
 from chimera_pipelines.quantum.record import CircuitRecord
 
 MAX_TIMES = 4_096
@@ -181,6 +181,7 @@ def _looked_up(value: JSONValue, inputs: Mapping[str, JSONValue]) -> JSONValue:
 
 
 def _finite(value: JSONValue, what: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise evolution_error(f"{what} {value!r:.60} is not a finite number")
-    return float(value)
+    number = finite_real(value)
+    if number is None:
+        raise evolution_error(f"{what} {shown(value)} is not a finite number")
+    return number

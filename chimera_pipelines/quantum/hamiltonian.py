@@ -10,7 +10,6 @@ squares (their squares are 1 and cross terms vanish), all others by the triangle
 from __future__ import annotations
 
 import math
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.errors import KernelError
 from chimera_pipelines.phase import Phase
 from chimera_pipelines.quantum.observables import MAX_TERMS, Observable, Term
+from chimera_pipelines.quantum.reals import finite_real, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,6 +76,7 @@ class PauliSum:
             raise _bad("a Hamiltonian is an object of Pauli strings and real coefficients")
         if len(value) > MAX_TERMS:
             raise _bad(f"{len(value)} Pauli strings; at most {MAX_TERMS} are allowed")
+        strings: list[tuple[str, float]] = []
         for string, coefficient in value.items():
             if not isinstance(string, str) or not string or not set(string) <= set("IXYZ"):
                 raise _bad(f"{string!r:.80} is not a Pauli string of the letters IXYZ")
@@ -83,17 +84,18 @@ class PauliSum:
                 raise _bad(f"Pauli string {string!r:.80} for {num_qubits} qubits")
             if isinstance(coefficient, complex | list | Mapping):
                 raise _bad(
-                    f"coefficient {coefficient!r:.60} of {string!r:.80} is complex: the sum would "
+                    f"coefficient {shown(coefficient)} of {string!r:.80} is complex: the sum would "
                     "not be Hermitian"
                 )
-            if isinstance(coefficient, bool) or not isinstance(coefficient, int | float):
-                raise _bad(f"coefficient of {string!r:.80} is not a real number")
-            if not abs(coefficient) <= sys.float_info.max:
-                raise _bad(f"coefficient of {string!r:.80} is not finite")
-        strings = tuple((string, float(c)) for string, c in value.items())  # type: ignore[arg-type]
+            number = finite_real(coefficient)
+            if number is None:
+                raise _bad(
+                    f"coefficient of {string!r:.80} is {shown(coefficient)}, no finite real number"
+                )
+            strings.append((string, number))
         if not math.isfinite(sum(abs(coefficient) for _, coefficient in strings)):
             raise _bad("the sum of the coefficients is not finite")
-        return cls.of(num_qubits, Observable(num_qubits, strings).terms)
+        return cls.of(num_qubits, Observable(num_qubits, tuple(strings)).terms)
 
     @classmethod
     def of(cls, num_qubits: int, terms: Iterable[Term]) -> PauliSum:

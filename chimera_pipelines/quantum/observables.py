@@ -9,7 +9,6 @@ terms by falling number of conflicts needs fewer bases, it is taken instead (`gr
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +17,7 @@ from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.errors import KernelError
 from chimera_pipelines.phase import Phase
 from chimera_pipelines.quantum.grouping import groups
+from chimera_pipelines.quantum.reals import finite_real, shown
 
 MAX_TERMS = 100_000
 
@@ -67,11 +67,12 @@ class Observable:
                 raise _bad(f"Pauli string {string!r:.80} for a circuit of {num_qubits} qubits")
             if isinstance(coefficient, complex):
                 raise _bad(f"{coefficient} times {string!r:.80} is not Hermitian")
-            if isinstance(coefficient, bool) or not isinstance(coefficient, int | float):
-                raise _bad(f"coefficient of {string!r:.80} is not a real number")
-            if not abs(coefficient) <= sys.float_info.max:
-                raise _bad(f"coefficient of {string!r:.80} is not finite")
-            strings.append((string, float(coefficient)))
+            number = finite_real(coefficient)
+            if number is None:
+                raise _bad(
+                    f"coefficient of {string!r:.80} is {shown(coefficient)}, no finite real number"
+                )
+            strings.append((string, number))
         if not math.isfinite(sum(abs(coefficient) for _, coefficient in strings)):
             raise _bad("the sum of the coefficients is not finite")
         return cls(num_qubits, tuple(strings))

@@ -20,10 +20,10 @@ from chimera_pipelines.learning import bad_data
         ([[1.0], 2.0], "row 1 is 2.0, not a list"),
         ([[1.0, math.nan]], "row 0, column 1 is nan, not a finite number"),
         ([[1.0], [math.inf]], "row 1, column 0 is inf"),
-        ([[10**400]], "row 0, column 0 is 1000"),
-        ([["a"]], "row 0, column 0 is 'a', not a number"),
-        ([[True]], "row 0, column 0 is True, not a number"),
-        ([[1 + 2j]], "not a number"),
+        ([[10**400]], "row 0, column 0 is an integer of 1329 bits"),
+        ([["a"]], "row 0, column 0 is 'a', not a finite number"),
+        ([[True]], "row 0, column 0 is True, not a finite number"),
+        ([[1 + 2j]], "not a finite number"),
     ],
 )
 def test_a_table_says_which_row_and_column_is_wrong(rows, says):
