@@ -24,6 +24,8 @@ from chimera_pipelines.learning.vqe import (
     problem_of,
 )
 from chimera_pipelines.quantum.observables import Observable
+from chimera_pipelines.quantum.reals import shown
+from chimera_pipelines.quantum.sampling import generator, sample
 from chimera_pipelines.quantum.statevector.hamiltonian import Hamiltonian
 
 _RAMP = 0.75
@@ -72,7 +74,9 @@ def maxcut(edges: Sequence[object], num_qubits: int) -> Observable:
 
 def _edge(edge: object, number: int, num_qubits: int) -> tuple[int, int, float]:
     if not isinstance(edge, list | tuple) or len(edge) not in (2, 3):
-        raise refused(DATA, f"edge {number} is {edge!r:.40}", "an edge is [i, j] or [i, j, weight]")
+        raise refused(
+            DATA, f"edge {number} is {shown(edge)}", "an edge is [i, j] or [i, j, weight]"
+        )
     i, j = (whole(v, f"edge {number}: vertex", low=0, high=num_qubits - 1) for v in edge[:2])
     weight = edge[2] if len(edge) == 3 else 1.0  # noqa: PLR2004
     if i == j:
@@ -149,17 +153,13 @@ def _sampled(evaluate: Minimiser, minimum: Minimum, width: int, shots: int, seed
     simulator = evaluate.simulator
     with torch.no_grad():
         state = simulator.run(simulator.parameters(list(minimum.parameters)))[0]
-    chances = (state.abs() ** 2).double().cpu()
-    ends = chances.cumsum(0)
-    generator = torch.Generator().manual_seed(seed)
-    draws = torch.rand(shots, generator=generator, dtype=torch.float64) * ends[-1]
-    drawn = torch.searchsorted(ends, draws, right=True)
-    found, times = torch.unique(drawn, return_counts=True)
-    costs = _costs(evaluate.hamiltonian, found)
+    times = sample(state, shots, generator(seed))
+    found = list(times)
+    costs = _costs(evaluate.hamiltonian, torch.tensor(found))
     best = int(costs.argmin())
-    order = sorted(range(len(found)), key=lambda i: (-int(times[i]), int(found[i])))
-    counts = {format(int(found[i]), f"0{width}b"): int(times[i]) for i in order}
-    return Answer(minimum, format(int(found[best]), f"0{width}b"), float(costs[best]), counts)
+    ordered = sorted(found, key=lambda index: (-times[index], index))
+    counts = {format(index, f"0{width}b"): times[index] for index in ordered}
+    return Answer(minimum, format(found[best], f"0{width}b"), float(costs[best]), counts)
 
 
 def _costs(hamiltonian: Hamiltonian, strings: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from chimera_pipelines.errors import KernelError
 from chimera_pipelines.phase import Phase
@@ -125,19 +126,10 @@ def piecewise_bound(rate: float, time: float, pieces: int) -> float:
     return rate * time**2 / (4.0 * pieces)
 
 
-_CONSTANTS: dict[tuple[PauliSum, int], float] = {}
-_MAX_CONSTANTS = 64
-
-
+@lru_cache(maxsize=64)
 def _constant(hamiltonian: PauliSum, order: int) -> float:
     """`step_constant` of its groups; kept, because every time of a list asks for it."""
-    key = (hamiltonian, order)
-    if key not in _CONSTANTS:
-        if len(_CONSTANTS) >= _MAX_CONSTANTS:
-            _CONSTANTS.clear()
-        groups = [group.hamiltonian for group in hamiltonian.groups()]
-        _CONSTANTS[key] = step_constant(groups, order)
-    return _CONSTANTS[key]
+    return step_constant([group.hamiltonian for group in hamiltonian.groups()], order)
 
 
 def _power(base: float, exponent: int) -> float:

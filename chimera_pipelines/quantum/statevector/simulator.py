@@ -129,7 +129,8 @@ class Simulator:
             parameters: (1, P).
             energies: from the angles of all steps (b, A) to energies (b,), exact or from shots.
 
-        Every angle must be that of exp(-i a P/2); a `Projector` is not.
+        Exact for generators whose eigenvalues differ by one, which those of all steps do: P/2, and
+        the projector of a controlled phase.
         """
         angles = self._angles.of(parameters)
         turned = self._angles.turned

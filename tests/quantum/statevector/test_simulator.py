@@ -177,6 +177,25 @@ def test_a_program_without_parameters_has_an_empty_gradient():
     assert slopes.shape == (1, 0)
 
 
+def test_the_shift_rule_holds_for_controlled_phases_on_many_qubits():
+    builder = Builder(4, 2)
+    for q in range(4):
+        builder.ry(q, 0.4 + q)
+    builder.cp((0, 1, 2), parameter(0, 0.7))
+    builder.cp((0, 1, 2, 3), parameter(1))
+    for q in range(4):
+        builder.rx(q, 1.1)
+    simulator = Simulator(builder.program())
+    strings = {"ZXYZ": 1.0, "IXXI": -0.4, "ZIIZ": 0.3}
+    hamiltonian = Hamiltonian(Observable.from_json(strings, 4), dtype=simulator.dtype)
+    theta = simulator.parameters([0.9, -1.7])
+    shifted = simulator.parameter_shift(
+        theta, lambda angles: hamiltonian.expectation(simulator.forward(angles))
+    )
+    assert shifted.abs().min() > 1e-5
+    assert torch.allclose(shifted, simulator.gradient(theta, hamiltonian)[1][0], atol=1e-12)
+
+
 def test_the_shift_rule_leaves_fixed_angles_alone():
     builder = Builder(2, 1)
     builder.h(0)
