@@ -5,7 +5,8 @@ other. Corrections are never applied, they are book-keeping of the Pauli frame, 
 only where it asks for a frame that is not there yet. The decoder is a forked process ("process":
 the two run at the same time), a thread ("thread": for a sandbox, which has no second process;
 matching holds Python's lock, so decoding hides only in the head's waits) or nobody ("inline":
-decoded as rounds are pushed; the reference of the other two).
+decoded as rounds are pushed; the reference of the other two). A process that dies is replaced, and
+the new one goes on behind the last window that was told (`session_link`).
 
 How much decoding was hidden is measured on one clock for both sides (`SessionReport.overlap`).
 """
@@ -23,11 +24,11 @@ import numpy.typing as npt
 import stim
 
 from chimera_pipelines.qec.errors import DecodingError
-from chimera_pipelines.qec.ring_buffer import SyndromeRingBuffer
 from chimera_pipelines.qec.ring_buffer_memory import Nap, RingError
-from chimera_pipelines.qec.session_decoder import DecoderSide, Place, started
+from chimera_pipelines.qec.session_decoder import Place
 from chimera_pipelines.qec.session_frames import Frames
-from chimera_pipelines.qec.session_report import FrameUpdate, SessionReport, Timings, read_update
+from chimera_pipelines.qec.session_link import DecoderLink
+from chimera_pipelines.qec.session_report import FrameUpdate, SessionReport, Timings
 from chimera_pipelines.qec.session_windows import WindowFeed, windows_of
 from chimera_pipelines.qec.windows import SlidingWindow
 
@@ -78,14 +79,8 @@ class DecoderSession:
     ) -> None:
         feed = WindowFeed(windows, shots=shots)
         self.shots, self.rounds, self.observables = shots, feed.rounds, feed.observables
-        self._columns, slots = feed.columns, min(slots, feed.rounds)
-        widest = max(1, *(-(-columns.size * shots // 8) for columns in self._columns))
-        self._syndromes = SyndromeRingBuffer.create(slots, widest, host_slots=host_slots)
-        self._updates = SyndromeRingBuffer.create(
-            min(max(slots, 16), len(feed.ends)), feed.update_bytes
-        )
-        self._decoder: DecoderSide = started(feed, self._syndromes, self._updates, where)
-        self._where = where
+        self._columns, self._where = feed.columns, where
+        self._link = DecoderLink(feed, slots=slots, host_slots=host_slots, where=where)
         self._pushed = 0
         self._frames = Frames(feed)
         self._news = list[FrameUpdate]()
@@ -127,15 +122,13 @@ class DecoderSession:
         """
         data = self._packed(bits)
         self._timings.began()
-        if not self._syndromes.try_push(data):
-            self._syndromes.held_back()
+        if not self._link.try_push(data):
+            self._link.held_back()
             with self._timings.blocked():
-                self._until(lambda: self._syndromes.try_push(data), timeout_s, "room in the ring")
+                self._until(lambda: self._link.try_push(data), timeout_s, "room in the ring")
         self._pushed += 1
         self._timings.pushed()
-        if self._pushed == self.rounds:
-            self._syndromes.end()
-        self._decoder.step()
+        self._link.decoder.step()
 
     def poll(self) -> list[FrameUpdate]:
         """Updates since the last poll, in order; never waits. They are kept until then.
@@ -192,16 +185,13 @@ class DecoderSession:
             where=self._where,
             shots=self.shots,
             rounds=self._pushed,
-            ring=self._syndromes.counters(),
+            ring=self._link.counters(),
+            restarts=self._link.restarts,
         )
 
     def close(self) -> None:
         """Ends the decoder and lets go of the rings; what is not decoded yet stays so."""
-        self._syndromes.leave()
-        self._updates.leave()
-        self._decoder.close()
-        for ring in (self._syndromes, self._updates):
-            ring.close()
+        self._link.close()
         self._frames.cancel()
 
     def __enter__(self) -> Self:
@@ -237,7 +227,7 @@ class DecoderSession:
     def _until(self, done: Any, timeout_s: float, what: str) -> None:
         nap = Nap(timeout_s)
         while not done():
-            self._decoder.step()
+            self._link.decoder.step()
             self._collect()
             if done():
                 return
@@ -249,13 +239,7 @@ class DecoderSession:
                 )
 
     def _collect(self) -> None:
-        if self._syndromes.flush() and self._pushed == self.rounds:
-            self._syndromes.end()
-        ended = self._decoder.ended()  # asked first: what it sent before its end is still read
-        while (data := self._updates.try_pop()) is not None:
-            update = read_update(data, self.shots, self.observables)
+        for update in self._link.received():
             self._frames.add(update, self._pushed)
             self._news.append(update)
             self._timings.decoded(update, time.monotonic_ns())
-        if ended is not None and self._frames.through < self.rounds:
-            raise RingError("CHIM798", f"the decoder ended early: {ended}", hint="see its message")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Sequence
 from typing import Final, Literal, Protocol
 
 from chimera_pipelines.qec.errors import DecodingError
@@ -20,16 +21,25 @@ _LEAVE_S: Final = 5.0
 _CHILD_FAILED: Final = 70
 
 
-def follow(feed: WindowFeed, rounds: SyndromeRingBuffer, updates: SyndromeRingBuffer) -> None:
+def follow(
+    feed: WindowFeed,
+    rounds: SyndromeRingBuffer,
+    updates: SyndromeRingBuffer,
+    backlog: Sequence[bytes] = (),
+) -> None:
     """Decodes rounds as they come until the last window, or until the head has left.
+
+    `backlog` are rounds in front of those in the ring.
 
     Raises:
         RingError: CHIM797 when a ring's memory is damaged; CHIM798 when the head says nothing for
             an hour, or reads nothing.
     """
-    parent, nap = os.getppid(), Nap(_IDLE_S)
+    parent, nap, waiting = os.getppid(), Nap(_IDLE_S), iter(backlog)
     while not feed.complete:
-        data = rounds.try_pop()
+        data = next(waiting, None)
+        if data is None:
+            data = rounds.try_pop()
         if data is None:
             if updates.left or os.getppid() != parent:
                 return
@@ -60,9 +70,13 @@ class DecoderSide(Protocol):
 
 
 def started(
-    feed: WindowFeed, rounds: SyndromeRingBuffer, updates: SyndromeRingBuffer, where: Place
+    feed: WindowFeed,
+    rounds: SyndromeRingBuffer,
+    updates: SyndromeRingBuffer,
+    where: Place,
+    backlog: Sequence[bytes] = (),
 ) -> DecoderSide:
-    """The decoder of a session, running.
+    """The decoder of a session, running; `backlog`, for a process, are rounds to begin with.
 
     Raises:
         DecodingError: CHIM793 for an unknown place.
@@ -73,7 +87,7 @@ def started(
             "CHIM793", f"no decoder runs in {where!r}", hint=f"one of {', '.join(_PLACES)}"
         )
     if where == "process":
-        return Forked(feed, rounds, updates)
+        return Forked(feed, rounds, updates, backlog)
     return (Threaded if where == "thread" else Inline)(feed, rounds, updates)
 
 
@@ -142,7 +156,11 @@ class Forked:
     """Decodes in a child process, which shares the rings' memory and nothing else."""
 
     def __init__(
-        self, feed: WindowFeed, rounds: SyndromeRingBuffer, updates: SyndromeRingBuffer
+        self,
+        feed: WindowFeed,
+        rounds: SyndromeRingBuffer,
+        updates: SyndromeRingBuffer,
+        backlog: Sequence[bytes] = (),
     ) -> None:
         """See `started`."""
         self._status: str | None = None
@@ -158,7 +176,7 @@ class Forked:
             status = _CHILD_FAILED
             try:
                 signal.signal(signal.SIGINT, signal.SIG_IGN)  # the head ends it
-                follow(feed, rounds, updates)
+                follow(feed, rounds, updates, backlog)
                 status = 0
             finally:
                 os._exit(status)  # nothing of the parent is cleaned up twice

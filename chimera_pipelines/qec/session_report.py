@@ -28,6 +28,8 @@ class FrameUpdate:
         began_ns: when it was taken up, on the machine's monotonic clock.
         ended_ns: when it was decoded.
         cpu_ns: processor time of its decoding.
+        defects: uint8[shots, ids], artificial ones that it leaves, for each observable those of its
+            window's `carried`.
     """
 
     window: int
@@ -36,11 +38,12 @@ class FrameUpdate:
     began_ns: int
     ended_ns: int
     cpu_ns: int
+    defects: npt.NDArray[np.uint8] = field(default_factory=lambda: np.zeros((0, 0), np.uint8))
 
 
-def update_bytes(shots: int, observables: int) -> int:
-    """Bytes of an update as it travels."""
-    return _HEAD.size + -(-shots * observables // 8)
+def update_bytes(shots: int, observables: int, carried: int) -> int:
+    """Bytes of an update with so many defects a shot as it travels."""
+    return _HEAD.size + -(-shots * observables // 8) + -(-shots * carried // 8)
 
 
 def write_update(update: FrameUpdate) -> bytes:
@@ -48,15 +51,20 @@ def write_update(update: FrameUpdate) -> bytes:
     head = _HEAD.pack(
         update.window, update.through, update.began_ns, update.ended_ns, update.cpu_ns
     )
-    return head + np.packbits(update.flips, bitorder="little").tobytes()
+    bits = (update.flips, update.defects)
+    return head + b"".join(np.packbits(one, bitorder="little").tobytes() for one in bits)
 
 
-def read_update(data: bytes, shots: int, observables: int) -> FrameUpdate:
+def read_update(data: bytes, shots: int, observables: int, carried: int = 0) -> FrameUpdate:
     """The inverse of `write_update`."""
     window, through, began, ended, cpu = _HEAD.unpack_from(data)
-    raw = np.frombuffer(data, np.uint8, offset=_HEAD.size)
-    flips = np.unpackbits(raw, count=shots * observables, bitorder="little")
-    return FrameUpdate(window, through, flips.reshape(shots, observables), began, ended, cpu)
+    raw, parts = np.frombuffer(data, np.uint8, offset=_HEAD.size), []
+    for width in (observables, carried):
+        size = -(-shots * width // 8)
+        bits = np.unpackbits(raw[:size], count=shots * width, bitorder="little")
+        parts.append(bits.reshape(shots, width))
+        raw = raw[size:]
+    return FrameUpdate(window, through, parts[0], began, ended, cpu, parts[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,7 @@ class SessionReport:
         reaction_s: from the last push until the last window was decoded.
         us_per_round: decoding time of a round of one shot, in microseconds.
         ring: counters of the ring of syndromes: waits and spills among them.
+        restarts: decoders that died and were replaced.
     """
 
     where: str
@@ -91,6 +100,7 @@ class SessionReport:
     reaction_s: float
     us_per_round: float
     ring: RingCounters
+    restarts: int
 
     def as_json(self) -> dict[str, Any]:
         """The figures as a JSON object."""
@@ -159,7 +169,9 @@ class Timings:
         self.busy.append((update.began_ns, min(update.ended_ns, now)))
         self.cpu += update.cpu_ns
 
-    def report(self, *, where: str, shots: int, rounds: int, ring: RingCounters) -> SessionReport:
+    def report(
+        self, *, where: str, shots: int, rounds: int, ring: RingCounters, restarts: int = 0
+    ) -> SessionReport:
         """The figures."""
         decode = self.decode + sum(end - start for start, end in self.busy)
         hidden = self.hidden + sum(self._free(one) for one in self.busy)
@@ -180,6 +192,7 @@ class Timings:
             reaction_s=max(0, final - self.last) / 1e9,
             us_per_round=decode / 1e3 / done,
             ring=ring,
+            restarts=restarts,
         )
 
     def _free(self, one: tuple[int, int]) -> int:

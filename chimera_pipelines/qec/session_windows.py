@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from chimera_pipelines.qec.errors import DecodingError
 from chimera_pipelines.qec.projection import check_detectable
 from chimera_pipelines.qec.session_layers import Layers, Places
 from chimera_pipelines.qec.session_report import FrameUpdate, update_bytes
+from chimera_pipelines.qec.window_edges import Ids
 from chimera_pipelines.qec.windows import SlidingWindow
 
 
@@ -54,9 +56,23 @@ class WindowFeed:
         self.ends = [first.commit * (n + 1) for n in range(count - 1)] + [self.rounds]
         self._needed = [min(first.commit * n + self.reach, self.rounds) for n in range(count)]
         self._needed[-1] = self.rounds
-        self.update_bytes = update_bytes(shots, self.observables)
-        self._layers = Layers(places, shots=shots, observables=self.observables)
-        self._seen = self._window = 0
+        most = max(sum(ids.size for ids in self.carried(number)) for number in range(count))
+        self.update_bytes = update_bytes(shots, self.observables, most)
+        self._begin(0, Layers(places, shots=shots, observables=self.observables))
+
+    def carried(self, number: int) -> list[Ids]:
+        """For each observable the ids to which a window carries defects."""
+        return [windows.windows[number].carried for windows in self._all]
+
+    def nothing_seen(self) -> Layers:
+        """The memory's layers, before any bit."""
+        return self._layers.copy()
+
+    def after(self, window: int, defects: Layers) -> WindowFeed:
+        """Windows from one on, over rounds from its first; the ones before have left defects."""
+        found = copy(self)
+        found._begin(window, defects.copy())  # noqa: SLF001 - of its own class
+        return found
 
     def add(self, packed: bytes) -> Iterator[FrameUpdate]:
         """Takes the next round, packed as the session sends it; gives what becomes final."""
@@ -79,14 +95,19 @@ class WindowFeed:
         """Layers in memory: a window's, and those further on that have an artificial defect."""
         return len(self._layers)
 
+    def _begin(self, window: int, layers: Layers) -> None:
+        self._window, self._layers = window, layers
+        self._seen = self.ends[window - 1] if window else 0
+
     def _decode(self, number: int) -> FrameUpdate:
         began, cpu = time.monotonic_ns(), time.thread_time_ns()
-        flips = np.zeros((self.shots, self.observables), np.uint8)
+        flips, left = np.zeros((self.shots, self.observables), np.uint8), []
         for observable, windows in enumerate(self._all):
             window = windows.windows[number]
             seen = self._layers.take(observable, window.detectors)
             flips[:, observable], defects = window.decode(seen)
             self._layers.carry(observable, window.carried, defects)
+            left.append(defects)
         self._layers.drop(self.ends[number])
         return FrameUpdate(
             window=number,
@@ -95,6 +116,7 @@ class WindowFeed:
             began_ns=began,
             ended_ns=time.monotonic_ns(),
             cpu_ns=time.thread_time_ns() - cpu,
+            defects=np.concatenate(left, axis=1),
         )
 
 

@@ -20,6 +20,7 @@ from chimera_pipelines.qec.ring_buffer_memory import RingError
 from chimera_pipelines.qec.session import DecoderSession
 from chimera_pipelines.qec.session_decoder import Forked
 from chimera_pipelines.qec.session_frames import KEPT_WINDOWS
+from chimera_pipelines.qec.session_link import MOST_DEATHS
 from chimera_pipelines.qec.session_report import FrameUpdate, Timings, read_update, write_update
 from chimera_pipelines.qec.session_windows import WindowFeed, only, windows_of
 from chimera_pipelines.qec.windows import SlidingWindow
@@ -114,7 +115,7 @@ def test_a_long_memory_holds_its_last_layers_frames_and_times_alone() -> None:
     windows = SlidingWindow(circuit.detector_error_model(), commit=2, buffer=3)
     bits, held = circuit.compile_detector_sampler(seed=2).sample(3), 0
     with DecoderSession(windows, shots=3, where="inline") as session:
-        feed = session._decoder._feed  # type: ignore[attr-defined]
+        feed = session._link.decoder._feed  # type: ignore[attr-defined]
         for number in range(session.rounds):
             session.push_round(bits[:, session.detectors(number)])
             session.poll()
@@ -206,20 +207,79 @@ def test_other_arguments_that_are_none() -> None:
         DecoderSession([WINDOWS, other], where="inline")
 
 
-def test_a_decoder_that_dies_is_noticed_and_nothing_hangs() -> None:
-    with DecoderSession(WINDOWS, shots=1, slots=2, where="process") as session:
-        assert isinstance(session._decoder, Forked)
-        os.kill(session._decoder.pid, signal.SIGKILL)
-        bits = events(1)
-        with pytest.raises(RingError, match="ended early") as caught:
-            push_all(session, bits)  # the ring of two is full at the third round
+def kill(session: DecoderSession) -> None:
+    assert isinstance(session._link.decoder, Forked)
+    os.kill(session._link.decoder.pid, signal.SIGKILL)
+
+
+def replaced(session: DecoderSession) -> None:
+    """Kills the decoder, and polls until there is another."""
+    before = session.report().restarts
+    kill(session)
+    while session.report().restarts == before:
+        session.poll()
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.sets(st.integers(0, 19), max_size=MOST_DEATHS - 1),
+    st.integers(1, 3),
+    st.integers(0, 3),
+    st.integers(1, 4),
+    st.integers(1, 2),
+    st.booleans(),
+)
+def test_a_decoder_that_dies_is_replaced_and_frames_stay_what_they_are(
+    deaths: set[int], commit: int, buffer: int, slots: int, gap: int, wait: bool
+) -> None:
+    model = far_edges(20)
+    bits = model.compile_sampler(seed=3).sample(30)[0].astype(np.uint8)
+    times = [gap * (number // 2) for number in range(model.num_detectors)]
+    windows = SlidingWindow(model, commit=commit, buffer=buffer, times=times)
+    pair = [windows, windows]
+    with DecoderSession(pair, shots=30, slots=slots, host_slots=2, where="process") as session:
+        for number in range(session.rounds):
+            session.push_round(bits[:, session.detectors(number)])
+            if number in deaths:
+                final = number + 1 - commit - buffer
+                if wait and final >= 0:  # so that the new one begins in the middle
+                    session.frame(0, final // commit * commit).result(30)
+                kill(session)
+        frame, updates, report = session.finish(), session.poll(), session.report()
+    np.testing.assert_array_equal(frame, np.repeat(windows.decode_batch(bits)[:, None], 2, axis=1))
+    assert [update.window for update in updates] == list(range(len(windows.windows)))
+    assert report.restarts <= len(deaths)
+    assert report.ring.pushed == report.ring.popped + report.ring.in_ring + report.ring.in_host
+
+
+def test_the_dead_are_counted() -> None:
+    bits = events(5)
+    with DecoderSession(WINDOWS, shots=5, where="process") as session:
+        for number in range(session.rounds):
+            session.push_round(bits[:, session.detectors(number)])
+            if number in (6, 10):
+                session.frame(0, number - 6).result(30)
+                replaced(session)
+        np.testing.assert_array_equal(session.finish()[:, 0], WINDOWS.decode_batch(bits))
+        assert session.report().restarts == 2
+
+
+def test_decoders_that_die_without_a_window_between_end_the_session() -> None:
+    bits = events(1)
+    with DecoderSession(WINDOWS, slots=2, where="process") as session:
+        session.push_round(bits[:, session.detectors(0)])
+        for _ in range(MOST_DEATHS - 1):
+            replaced(session)
+        with pytest.raises(RingError, match=r"ended early: process .* ended with -9") as caught:
+            replaced(session)
         assert caught.value.code == "CHIM798"
+        assert session.report().restarts == MOST_DEATHS - 1
 
 
 def test_closing_early_ends_the_decoder() -> None:
     session = DecoderSession(WINDOWS, where="process")
-    assert isinstance(session._decoder, Forked)
-    pid = session._decoder.pid
+    assert isinstance(session._link.decoder, Forked)
+    pid = session._link.decoder.pid
     pending = session.frame(0, 3)
     session.close()
     assert pending.cancelled()
@@ -231,7 +291,7 @@ def test_back_pressure_is_counted_and_nothing_is_lost() -> None:
     """A decoder that is stopped for a while holds the head back, through the host's slots first."""
     bits = events(3)
     with DecoderSession(WINDOWS, shots=3, slots=2, host_slots=2, where="process") as session:
-        decoder = session._decoder
+        decoder = session._link.decoder
         assert isinstance(decoder, Forked)
         os.kill(decoder.pid, signal.SIGSTOP)
         try:
