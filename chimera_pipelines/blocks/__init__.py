@@ -10,6 +10,7 @@ from typing import Any
 
 _MODULES = {
     "anomaly": "models",
+    "auc": "models",
     "decode": "streaming",
     "energy": "variational",
     "kernel_matrix": "models",

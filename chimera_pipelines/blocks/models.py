@@ -118,6 +118,27 @@ def anomaly(
 
 
 @plain_refusals
+def auc(scores: Sequence[float], anomalous: Sequence[bool]) -> float:
+    """How well scores rank: the chance that an anomalous row scores above a normal one.
+
+    Args:
+        scores: of rows, as `anomaly` gives.
+        anomalous: whether each row is.
+
+    Returns:
+        From 0 to 1, ties counting half; 0.5 is no better than chance.
+
+    Raises:
+        BlocksError: MAML505 for lists that do not match, or one class alone.
+    """
+    from chimera_pipelines.learning.anomaly import auc as ranking
+    from chimera_pipelines.learning.bad_data import flags, vector
+
+    values = vector(scores, "scores")
+    return ranking(values, flags(anomalous, "anomalous", size=len(values)))
+
+
+@plain_refusals
 def syndrome_classifier(
     detectors: Rows,
     observables: Rows,

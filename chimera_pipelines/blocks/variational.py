@@ -68,6 +68,8 @@ def energy(
     parameters: Sequence[float],
     *,
     layers: int = 2,
+    shots: int | None = None,
+    seed: int = 0,
     precision: str = "double",
     device: str = "auto",
 ) -> dict[str, Any]:
@@ -77,22 +79,38 @@ def energy(
         hamiltonian: as in `vqe`.
         parameters: 2 · qubits · (layers + 1) angles.
         layers: of the circuit.
+        shots: of each measured basis; the gradient is then of parameter shift, from two circuits
+            an angle, as on a quantum computer. None: exact, by the adjoint.
+        seed: of the shots.
         precision: "single" or "double".
         device: as in `vqe`.
 
     Returns:
-        `{energy, gradient}`.
+        `{energy, gradient}`, of shots `{energy, error, gradient}`: `error` is the energy's
+        standard error, None where one shot shows no spread.
 
     Raises:
         BlocksError: as `vqe`.
     """
-    from chimera_pipelines.learning.bad_data import vector
+    from chimera_pipelines.digest import MAX_INTEGER
+    from chimera_pipelines.learning.bad_data import vector, whole
+    from chimera_pipelines.learning.shots import shot_gradient
     from chimera_pipelines.learning.vqe import ansatz_minimiser
 
     observable = _observable(hamiltonian)
     evaluate = ansatz_minimiser(observable, layers, device=device, precision=precision, starts=1)
     size = evaluate.simulator.program.num_parameters
-    energies, slopes = evaluate(vector(parameters, "parameters", size=size)[None])
+    values = vector(parameters, "parameters", size=size)[None]
+    if shots is not None:
+        found = shot_gradient(
+            evaluate,
+            observable,
+            values,
+            shots=whole(shots, "shots", low=1, high=10_000_000),
+            seed=whole(seed, "seed", low=0, high=MAX_INTEGER),
+        )
+        return {"energy": found.energy, "error": found.error, "gradient": list(found.slopes)}
+    energies, slopes = evaluate(values)
     return {"energy": float(energies[0]), "gradient": slopes[0].tolist()}
 
 

@@ -8,7 +8,6 @@ leave-one-out), so no labelled anomaly is needed. Nothing here is random.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -125,15 +124,14 @@ def _scaled(rows: Tensor, centre: Tensor, spread: Tensor) -> Tensor:
     return steps * (torch.pi / 2 / _CLIP)
 
 
-def auc(scores: Mapping[int, float] | Tensor, anomalous: Tensor) -> float:
+def auc(scores: Tensor, anomalous: Tensor) -> float:
     """Chance that an anomalous row scores above a normal one (ties count half).
 
     Raises:
         KernelError: MAML505, one of the classes is empty.
     """
-    values = torch.as_tensor(scores, dtype=torch.float64)
-    above, below = values[anomalous], values[~anomalous]
+    above, below = scores[anomalous], scores[~anomalous].sort().values
     if above.numel() == 0 or below.numel() == 0:
         raise refused(DATA, "scores of one class alone have no ranking")
-    greater = (above[:, None] > below[None]).double() + 0.5 * (above[:, None] == below[None])
-    return float(greater.mean())
+    wins = sum(torch.searchsorted(below, above, right=right) for right in (False, True))
+    return float(torch.as_tensor(wins).double().mean()) / (2 * below.numel())

@@ -82,6 +82,19 @@ def bits(values: object, what: str, *, width: int | None = None) -> Tensor:
     return found.float()
 
 
+def flags(values: object, what: str, *, size: int) -> Tensor:
+    """True and false, or 1 and 0, as bool (size,).
+
+    Raises:
+        KernelError: MAML505.
+    """
+    items = _plain(values)
+    if not isinstance(items, list | tuple):
+        raise refused(DATA, f"{what} is not a list")
+    row = [int(item) if isinstance(item, bool) else item for item in items]
+    return bits([row], what, width=size)[0].bool()
+
+
 def whole(value: object, what: str, *, low: int, high: int) -> int:
     """A whole number within bounds.
 

@@ -26,7 +26,7 @@ from chimera_pipelines.maml.source_places import SourcePlaces
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _AT_THE_TOP = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, *_DEFINITIONS)
-_LEARNING = ("anomaly", "energy", "kernel_matrix", "qaoa", "syndrome_classifier", "vqe")
+_LEARNING = ("anomaly", "auc", "energy", "kernel_matrix", "qaoa", "syndrome_classifier", "vqe")
 _DECODING = ("logical_threshold", "surface_code_memory")
 _BEHIND_BLOCKS = {
     "torch": frozenset(_LEARNING),

@@ -25,6 +25,18 @@ def test_anomalies_are_scored_and_flagged():
     assert found["flagged"][-1] is True
 
 
+def test_a_ranking_counts_pairs_and_ties():
+    assert blocks.auc([0.1, 0.4, 0.4, 0.9], [False, False, True, True]) == 0.875
+    for scores, anomalous in (
+        ([0.1], [True]),
+        ([0.1, 0.2], [True]),
+        ([0.1, 0.2], [1, 2]),
+        ([0.1], None),
+    ):
+        with pytest.raises(BlocksError, match=r"^MAML505: "):
+            blocks.auc(scores, anomalous)
+
+
 def test_syndromes_are_learned():
     rows = [[i & 1, i >> 1 & 1] for i in range(4)] * 30
     flips = [[a ^ b] for a, b in rows]

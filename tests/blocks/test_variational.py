@@ -27,6 +27,19 @@ def test_vqe_gives_plain_values_and_goes_on_from_its_state():
     assert len(given["gradient"]) == len(whole["parameters"])
 
 
+def test_energies_and_gradients_of_shots_are_near_the_exact_ones():
+    angles = [0.3 * i - 1.0 for i in range(12)]
+    exact = blocks.energy(ISING, angles, layers=1)
+    found = blocks.energy(ISING, angles, layers=1, shots=20_000, seed=4)
+    assert json.loads(json.dumps(found)) == found
+    assert 0.0 < found["error"] < 0.02
+    assert abs(found["energy"] - exact["energy"]) < 6 * found["error"]
+    # half the difference of two energies, each with at most sqrt(5 * 1.0 / 20,000) of error
+    assert found["gradient"] == pytest.approx(exact["gradient"], abs=6 * 0.016 / 2**0.5)
+    again = blocks.energy(ISING, angles, layers=1, shots=20_000, seed=4)
+    assert again == found
+
+
 def test_qaoa_finds_the_cut_of_a_ring():
     cost = blocks.maxcut([[0, 1], [1, 2], [2, 3], [3, 0]], 4)
     found = blocks.qaoa(cost, iterations=30)
@@ -63,6 +76,7 @@ def test_qaoa_finds_the_cut_of_a_ring():
         (lambda: blocks.energy({"ZZ": 1.0}, [float("inf")] * 12), "MAML505"),
         (lambda: blocks.qaoa({"XZ": 1.0}), "MAML904"),
         (lambda: blocks.qaoa({"ZZ": 1.0}, shots=0), "MAML505"),
+        (lambda: blocks.energy({"Z": 1.0}, [0.0] * 6, shots=0), "MAML505"),
         (lambda: blocks.maxcut([[0, 9]], 3), "MAML505"),
         (lambda: blocks.maxcut([[0, 1]], 1), "MAML505"),
         (lambda: blocks.maxcut([[0, 1, 10**400]], 2), "MAML505"),

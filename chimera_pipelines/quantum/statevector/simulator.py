@@ -71,6 +71,10 @@ class Simulator:
             raise KernelError("MAML412", "a parameter is not finite", phase=Phase.EMBED)
         return table
 
+    def angles(self, parameters: Tensor) -> Tensor:
+        """Angles of all steps (b, A), which `forward` takes."""
+        return self._angles.of(parameters)
+
     def zero(self, batch: int = 1) -> Tensor:
         """|0...0>, batch times."""
         size = 1 << self.program.num_qubits
