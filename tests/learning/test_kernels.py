@@ -88,7 +88,7 @@ def test_amplitudes_are_the_rows_normalised():
         (lambda: Embedding.of("fourier"), "embedding method 'fourier'"),
         (lambda: Embedding.of("iqp", repeats=0), "embedding with 0 repeats"),
         (lambda: Embedding.of("angle", axis="r"), "around 'r'"),
-        (lambda: Embedding.of("angle", scale="1"), "'1' is not a number"),
+        (lambda: Embedding.of("angle", scale="1"), "'1' is no finite number"),
         (lambda: Embedding.of("amplitude", pad="one"), "pad 'one'"),
         (lambda: gram(rows(2, 21), embedding=Embedding.of("angle")), "21 features need 21 qubits"),
         (lambda: gram(rows(2, 3), embedding=Embedding.of("amplitude")), "3 amplitudes for 2"),
