@@ -58,6 +58,15 @@ def test_one_row_goes_in_front_of_each_circuit_and_m_rows_pairwise():
     ]
 
 
+def test_rows_of_several_lengths_go_in_front_of_circuits_of_their_own_alone():
+    rows = [[0.1, 0.2], [0.3, 0.4], [0.5]]
+    with pytest.raises(KernelError, match="row 2 of the features has 1 numbers, row 0 has 2") as e:
+        embed([_circuit()], _angle(rows), is_list=False)
+    assert (e.value.code, bool(e.value.hint)) == ("MAML412", True)
+    made, _ = embed([_circuit(), _circuit(), _circuit(1)], _angle(rows), is_list=True)
+    assert [len(m.record.operations) for m in made] == [2, 2, 1]
+
+
 def test_amplitudes_are_normalised_and_padded():
     (made,), _ = embed([_circuit(3)], _amplitude([3.0, 0.0, 4.0], pad="zero"), is_list=False)
     (factor,) = made.factors

@@ -9,13 +9,13 @@ probability `readout`; the qubit itself is not touched.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.errors import KernelError
 from chimera_pipelines.phase import Phase
+from chimera_pipelines.quantum.reals import finite_real, shown
 
 FIELDS = ("depolarizing_1q", "depolarizing_2q", "readout")
 
@@ -58,11 +58,10 @@ class Noise:
 
 
 def _probability(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _bad(f"noise {name} of {value!r:.40}", "a probability from 0 to 1")
-    if not math.isfinite(value) or not 0.0 <= value <= 1.0:
-        raise _bad(f"noise {name} of {value!r}", "a probability from 0 to 1")
-    return float(value)
+    found = finite_real(value)
+    if found is None or not 0.0 <= found <= 1.0:
+        raise _bad(f"noise {name} of {shown(value)}", "a probability from 0 to 1")
+    return found
 
 
 def _bad(message: str, hint: str) -> KernelError:

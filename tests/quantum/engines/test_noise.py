@@ -21,6 +21,7 @@ def test_noise_and_its_json():
         {"readout": -1e-9},
         {"readout": float("nan")},
         {"readout": True},
+        {"readout": 10**400},
         {"readout": "0.1"},
         {"bit_flip": 0.1},
         [0.1],
