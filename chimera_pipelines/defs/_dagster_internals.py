@@ -59,7 +59,7 @@ from dagster._core.storage.local_compute_log_manager import (
 )
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
-from dagster._core.storage.tags import GLOBAL_CONCURRENCY_TAG
+from dagster._core.storage.tags import GLOBAL_CONCURRENCY_TAG, REPOSITORY_LABEL_TAG
 from dagster._core.system_config.objects import ResolvedRunConfig
 from dagster._grpc.types import ExecuteRunArgs, ExecuteStepArgs, ResumeRunArgs
 from dagster._record import copy as copy_record
@@ -79,6 +79,7 @@ __all__ = [
     "INDEX_SHARD_NAME",
     "IO_TYPE_EXTENSION",
     "MIRRORED_EVENTS",
+    "REPOSITORY_LABEL_TAG",
     "AssetJob",
     "CapturedLogContext",
     "CheckRunHealthResult",

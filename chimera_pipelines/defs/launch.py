@@ -4,6 +4,7 @@ The run and its asset events are in the web UI like any other. The report has th
 `chimera run` (CLI.md), read back from Dagster's events.
 """
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,8 +13,9 @@ from typing import Any
 
 import dagster as dg
 
-from chimera_pipelines.defs._dagster_internals import keep_connections
+from chimera_pipelines.defs._dagster_internals import REPOSITORY_LABEL_TAG, keep_connections
 from chimera_pipelines.defs.dev import dagster_home
+from chimera_pipelines.defs.launcher import WORKER_TAG, identity
 from chimera_pipelines.defs.location import build_definitions
 from chimera_pipelines.defs.project import Prepared, PreparedPlan, plan_store
 from chimera_pipelines.defs.resources import chimera_run_id
@@ -26,6 +28,9 @@ from chimera_pipelines.scheduling.opening import open_run, partition_keys
 from chimera_pipelines.scheduling.plan import Plan, load_plan, save_plan
 from chimera_pipelines.settings import settings
 
+# The code location of workspace.yaml: by this label Dagster finds the runs of a job, for its page,
+# for the timeline and for the states of its partitions.
+_LOCATION = "__repository__@chimera_pipelines"
 # A kernel of which no event tells has every field of the shape all the same.
 _UNKNOWN: Mapping[str, Any] = {
     **dict.fromkeys(("head", "device", "incarnation", "sandbox", "cuda_ns", "output", "error")),
@@ -93,6 +98,9 @@ def run_document(
             partition_key=partition,
             instance=where,
             raise_on_error=False,
+            # A daemon beside us asks after each run's worker, and has a run without one resumed
+            # and, the fourth time, failed. This process is the worker.
+            tags={REPOSITORY_LABEL_TAG: _LOCATION, WORKER_TAG: identity(os.getpid())},
         )
         seconds = time.monotonic() - started
         run_id = chimera_run_id(where, result.run_id)

@@ -128,7 +128,7 @@ class LocalProcessRunLauncher(RunLauncher[Any], ConfigurableClass):
         if pid is None:
             python = origin.repository_origin.executable_path
             pid = _started(_by_python(arguments.get_command_args(), python), log)
-        self._instance.add_run_tags(run.run_id, {WORKER_TAG: _identity(pid)})
+        self._instance.add_run_tags(run.run_id, {WORKER_TAG: identity(pid)})
         how = "forked from the warm agent" if warm else "started"
         self._instance.report_engine_event(f"Run worker {how}, pid {pid}; log: {log}", run)
 
@@ -219,8 +219,11 @@ def _started(command: Sequence[str], log: Path) -> int:
         ).pid
 
 
-def _identity(pid: int) -> str:
-    """What `_process` finds a process by; of one that has ended already, nothing that lives."""
+def identity(pid: int) -> str:
+    """Value of WORKER_TAG, by which the launcher finds a run's process.
+
+    Of a process that has ended already it names nothing that lives.
+    """
     try:
         created = psutil.Process(pid).create_time()
     except psutil.NoSuchProcess:

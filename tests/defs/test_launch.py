@@ -5,6 +5,7 @@ import pytest
 
 from chimera_pipelines.defs.io_manager import ChimeraIOManager
 from chimera_pipelines.defs.launch import run_document, run_in_dagster
+from chimera_pipelines.defs.launcher import LocalProcessRunLauncher
 from chimera_pipelines.defs.resources import RUN_TAG, ChimeraResource
 from chimera_pipelines.errors import KernelError, RefusedError, UsageError
 from chimera_pipelines.lifecycle import phases
@@ -39,7 +40,24 @@ def test_the_shipped_document_runs_and_shows_what_it_did(h2, instance):
 
     run = instance.get_run_by_id(report["dagster_run_id"])
     assert run.tags[RUN_TAG] == report["run_id"]
+    # By this the job's page, the timeline and the page of its partitions find the run.
+    assert run.tags[".dagster/repository"] == "__repository__@chimera_pipelines"
     assert f"run={report['run_id']} kernel=vqe" in h2.read_text()
+
+
+def test_a_daemon_takes_this_process_for_the_runs_worker(write, chain, instance, monkeypatch):
+    launcher, told = LocalProcessRunLauncher(), []
+    launcher.register_instance(instance)
+    whole = phases.propagate
+
+    def propagate(run, *rest):
+        (going,) = instance.get_runs()
+        told.append(launcher.check_run_worker_health(going).status.value)
+        return whole(run, *rest)
+
+    monkeypatch.setattr(phases, "propagate", propagate)
+    run_in_dagster(write("a.maml.md", chain()), instance=instance)
+    assert told == ["RUNNING"] * 3
 
 
 def test_the_ledger_has_the_tree_head_of_the_runs_end(write, chain, instance):
