@@ -112,7 +112,13 @@ def engine(kernel: KernelSpec) -> str | None:
     if kernel.block.language not in {"qiskit", "qasm"}:
         return None
     backend = kernel.options.get("backend", {})
-    return foresee(backend, kernel.qubits, installed())
+    return foresee(backend, kernel.qubits, installed(), wider=kernel.is_wider)
+
+
+def _memory(kernel: KernelSpec) -> str:
+    if kernel.bytes == 0:
+        return "-"
+    return ("over " if kernel.is_wider else "") + values.size(kernel.bytes)
 
 
 def _write(
@@ -129,7 +135,7 @@ def _write(
             kernel.name,
             kernel.block.language,
             " ".join(kernel.heads[:1]),
-            values.size(kernel.bytes) if kernel.bytes else "-",
+            _memory(kernel),
             decisions[kernel.name].decision,
             decisions[kernel.name].reason if explain else "",
             (engine(kernel) or "-") if explain else "",

@@ -79,8 +79,8 @@ def short(digest: str | None) -> str:
 def size(count: int) -> str:
     """Bytes in binary units, for people."""
     amount = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
         if amount < 1024:  # noqa: PLR2004 - binary units
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1024
-    return f"{amount:.1f} TiB"
+    return f"{amount:.1f} PiB"

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Literal, TypeAlias
 
-from chimera_pipelines.digest import JSONValue
+from chimera_pipelines.digest import MAX_INTEGER, JSONValue
 from chimera_pipelines.maml.graph import AI_HEADS
 from chimera_pipelines.quantum.budget import Shots, shots_from_json
 
@@ -125,6 +125,11 @@ class KernelSpec:
     def work(self) -> str:
         """Kind of work: equal for kernels of the same code, whose durations compare."""
         return f"{self.block.language}:{self.block.digest.removeprefix('sha256:')[:12]}"
+
+    @property
+    def is_wider(self) -> bool:
+        """Whether its circuits have more than `qubits` qubits: a plan's integers end at 2^53."""
+        return self.bytes == MAX_INTEGER
 
     @property
     def qubits(self) -> int | None:

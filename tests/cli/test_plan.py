@@ -70,6 +70,14 @@ def test_planning_leaves_the_document_alone(chimera, chain):
     assert chain.read_bytes() == before
 
 
+def test_a_width_beyond_the_plans_integers_is_said_to_be_more(chimera, home):
+    path = home / "documents" / "wide.maml.md"
+    path.write_text(LEARNING.replace("QuantumCircuit(1)", "QuantumCircuit(100)"), "utf-8")
+    said = chimera("plan", path, "--explain").out
+    assert "over 8.0 PiB" in said
+    assert "over 48 qubits are over 4 PiB" in said
+
+
 def test_a_feedback_block_that_learns_is_said_to_run_on_an_ai_head(chimera, home):
     path = home / "documents" / "hybrid.maml.md"
     path.write_text(LEARNING, "utf-8")

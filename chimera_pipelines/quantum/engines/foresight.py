@@ -23,13 +23,16 @@ from chimera_pipelines.quantum.planner import (
 )
 
 
-def foresee(backend: Mapping[str, Any], qubits: int | None, tools: Tools) -> str:
+def foresee(
+    backend: Mapping[str, Any], qubits: int | None, tools: Tools, *, wider: bool = False
+) -> str:
     """Which engine is to be expected, and on what it depends.
 
     Args:
         backend: the kernel's option, {} where it has none.
         qubits: width of its circuits; None where the text does not tell.
         tools: what is installed.
+        wider: the circuits have more qubits than that, the plan does not tell how many.
     """
     method = str(backend.get("method", "automatic"))
     if backend.get("noise") is not None:
@@ -41,13 +44,15 @@ def foresee(backend: Mapping[str, Any], qubits: int | None, tools: Tools) -> str
         return f"light cones contracted by {where}"
     if qubits is None:
         return f"{method}: chosen when the circuit's width is known"
-    return _of_width(method, str(backend.get("precision", "double")), qubits, tools)
+    return _of_width(method, str(backend.get("precision", "double")), qubits, tools, wider=wider)
 
 
-def _of_width(method: str, precision: str, qubits: int, tools: Tools) -> str:
+def _of_width(method: str, precision: str, qubits: int, tools: Tools, *, wider: bool) -> str:
     amplitude = AMPLITUDE_BYTES[precision]
+    over = "over " if wider else ""
     if method == "density_matrix":
-        return f"aer density_matrix, {qubits} qubits squared: {readable(amplitude << 2 * qubits)}"
+        size = readable(amplitude << 2 * qubits)
+        return f"aer density_matrix, {over}{qubits} qubits squared: {over}{size}"
     size = readable(amplitude << qubits)
     limit = MAX_STATE_QUBITS if method == "statevector" else AUTOMATIC_STATE_QUBITS
     if qubits <= limit:
@@ -57,10 +62,10 @@ def _of_width(method: str, precision: str, qubits: int, tools: Tools) -> str:
             found += "; stabilizer if all gates are Clifford gates"
         return found
     if method == "statevector":
-        return f"refused: a state vector of {qubits} qubits is {size}"
-    wider = "wider ones contracted" if tools.tensor else "wider ones need the extra 'tensor'"
+        return f"refused: a state vector of {over}{qubits} qubits is {over}{size}"
+    beyond = "wider ones contracted" if tools.tensor else "wider ones need the extra 'tensor'"
     return (
-        f"no state vector, {qubits} qubits are {size}: stabilizer if Clifford, "
-        f"exact observables by light cones to {MAX_CONE_QUBITS} qubits ({wider}), "
+        f"no state vector, {over}{qubits} qubits are {over}{size}: stabilizer if Clifford, "
+        f"exact observables by light cones to {MAX_CONE_QUBITS} qubits ({beyond}), "
         f"matrix product state if bonds are at most {1 << MAX_BOND}, else refused"
     )

@@ -31,3 +31,15 @@ def test_what_a_plan_says_of_an_engine(backend, qubits, tools, said):
     import re
 
     assert re.search(said, foresee(backend, qubits, tools))
+
+
+@pytest.mark.parametrize(
+    ("backend", "qubits", "said"),
+    [
+        ({}, 48, "over 48 qubits are over 4 PiB"),
+        ({"method": "statevector"}, 48, "over 48 qubits is over 4 PiB"),
+        ({"noise": {}}, 24, "over 24 qubits squared: over 4 PiB"),
+    ],
+)
+def test_a_width_that_the_plan_holds_no_more_is_said_to_be_more(backend, qubits, said):
+    assert said in foresee(backend, qubits, ALL, wider=True)
