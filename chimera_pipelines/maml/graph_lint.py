@@ -138,7 +138,9 @@ def _heads(view: View, kernel: Kernel, block: Block) -> Iterator[Diagnostic]:
                 Severity.ERROR,
                 view.option_at(kernel, "head", number) if in_head else kernel.span,
                 f"tag '{tag}' is not in requires.resources",
-                f"add '{tag}' to requires.resources",
+                f"add '{tag}' to requires.resources"
+                if declared
+                else f"write 'requires: {{resources: [{tag}]}}' in the front matter",
                 subject=tag,
             )
 
@@ -158,7 +160,7 @@ def _memory(kernel: Kernel, block: Block) -> Iterator[Diagnostic]:
             Severity.ERROR,
             kernel.span,
             f"{method} of {facts.qubits if facts else None} qubits is {_size(needed)}; "
-            f"a head has {_size(HEAD_BYTES)}",
+            f"the largest head has {_size(HEAD_BYTES)}",
             "use matrix_product_state or stabilizer, or fewer qubits",
         )
 

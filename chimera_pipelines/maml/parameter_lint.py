@@ -91,6 +91,8 @@ def _not_supplied(
         post = facts.functions.get("post")
         in_post = block.language == "qiskit" and post is not None and parameter in post.parameters
         extra = _results(kernel, facts) if in_post else set()
+        if not view.is_read(kernel, "evolution"):  # it is asked for, and has its own error
+            extra |= {"evolution"}
         yield from _missing(kernel, (parameter,), names | extra)
 
 

@@ -75,8 +75,12 @@ class Embedding:
         Raises:
             KernelError: MAML412 for options that do not exist.
         """
-        if method not in METHODS or axis not in AXES:
-            raise embed_error(f"embedding method {method!r:.40} around {axis!r:.40}")
+        if method not in METHODS:
+            raise embed_error(
+                f"embedding method {method!r:.40}", hint=f"one of {', '.join(METHODS)}"
+            )
+        if axis not in AXES:
+            raise embed_error(f"embedding around {axis!r:.40}", hint=f"one of {', '.join(AXES)}")
         if pad not in PADS:
             raise embed_error(f"embedding with pad {pad!r:.40}", hint=f"one of {', '.join(PADS)}")
         if qubits is not None and (not _whole(qubits) or qubits < 1):

@@ -82,6 +82,15 @@ def test_amplitudes_are_the_rows_normalised():
     assert found[0, 2] == pytest.approx(0.98)
 
 
+def test_an_unknown_method_and_axis_say_which_there_are():
+    with pytest.raises(KernelError) as method:
+        Embedding.of("fourier")
+    assert method.value.hint == "one of angle, amplitude, basis, iqp"
+    with pytest.raises(KernelError) as axis:
+        Embedding.of("angle", axis="r")
+    assert axis.value.hint == "one of rx, ry, rz"
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [

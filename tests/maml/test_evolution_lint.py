@@ -56,6 +56,15 @@ def test_of_unknown_width_strings_agree_with_each_other():
     assert [code for code, _ in found] == ["CHIM770"]
 
 
+@pytest.mark.parametrize(("order", "expected"), [(2, []), (3, ["MAML403"]), (None, ["MAML408"])])
+def test_a_refused_evolution_has_one_error_and_supplies_its_report_all_the_same(order, expected):
+    code = "```qiskit {#k}\ndef circuit():\n    return QuantumCircuit(2)\n\n"
+    code += "def post(evolution, counts):\n    return {}\n```\n"
+    option = f"evolution: {{hamiltonian: {ISING}, time: 1, order: {order}}}" if order else "seed: 1"
+    found = places(f"kernels:\n  k: {{{option}}}", code)
+    assert [code for code, _ in found if code.startswith("MAML40")] == expected
+
+
 def test_python_kernels_have_none():
     found = places(f"kernels:\n  k: {{evolution: {{hamiltonian: {ISING}, time: 1}}}}", K)
     assert [code for code, _ in found] == ["CHIM770"]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from chimera_pipelines.maml.reader import read_text
 from tests.maml.kernels import FRONT, K, Q, places
 
 TORCH = "```python {#t}\nimport torch\ndef run(): return {}\n```\n"
@@ -56,6 +57,22 @@ def test_default_tags_stand_at_the_kernel():
         ("MAML411", "t:"),
     ]
     assert places(None, TORCH, front=front) == [("MAML411", "```python {#")]
+
+
+def test_the_hint_of_a_missing_tag_says_where_it_is_written():
+    bare = FRONT.replace("requires: {resources: [qiskit, pytorch]}\n", "")
+    other = FRONT.replace("[qiskit, pytorch]", "[pytorch]")
+    text = f"## Dependencies\n```yaml\nkernels:\n  q:\n```\n## Code_Blocks\n{Q}"
+    hints = [
+        d.hint
+        for front in (bare, other)
+        for d in read_text((front + text).encode(), "a.maml.md").diagnostics
+        if d.code == "MAML411"
+    ]
+    assert hints == [
+        "write 'requires: {resources: [qiskit]}' in the front matter",
+        "add 'qiskit' to requires.resources",
+    ]
 
 
 def test_a_tag_in_defaults_is_said_once():
