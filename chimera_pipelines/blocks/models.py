@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from chimera_pipelines.blocks.faults import plain_refusals
+from chimera_pipelines.blocks.keeping import Kept
 
 Rows = Sequence[Sequence[float]]
 
@@ -187,5 +189,6 @@ def syndrome_classifier(
         seed=whole(seed, "seed", low=0, high=MAX_INTEGER),
         precision=precision,
     )
-    trained = train(known, targets, training, device=device)
+    kept = partial(Kept, steps=training.epochs)
+    trained = train(known, targets, training, device=device, keeping=kept)
     return {"flips": trained.flips(asked).int().tolist(), "losses": list(trained.losses)}

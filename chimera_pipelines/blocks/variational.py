@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from chimera_pipelines.blocks.faults import plain_refusals
+from chimera_pipelines.blocks.keeping import Kept
 
 if TYPE_CHECKING:
     from chimera_pipelines.learning.vqe import Descending, Minimum
@@ -51,13 +53,15 @@ def vqe(
     """
     from chimera_pipelines.learning.vqe import vqe as run
 
+    options = _options(iterations, rate, tolerance, seed, starts)
     found = run(
         _observable(hamiltonian),
         layers=layers,
-        options=_options(iterations, rate, tolerance, seed, starts),
+        options=options,
         device=device,
         precision=precision,
         resume=resume,
+        keeping=partial(Kept, steps=options.iterations),
     )
     return _minimum(found)
 
@@ -167,14 +171,16 @@ def qaoa(
     """
     from chimera_pipelines.learning.qaoa import qaoa as run
 
+    options = _options(iterations, rate, tolerance, seed, starts)
     found = run(
         _observable(cost),
         layers=layers,
         shots=shots,
-        options=_options(iterations, rate, tolerance, seed, starts),
+        options=options,
         device=device,
         precision=precision,
         resume=resume,
+        keeping=partial(Kept, steps=options.iterations),
     )
     sample = {"bits": found.bits, "cost": found.cost, "counts": dict(found.counts)}
     return _minimum(found.minimum) | sample

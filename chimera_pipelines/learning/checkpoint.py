@@ -7,8 +7,9 @@ and renamed, so a reader, or a run that was killed at any instant, finds the las
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from torch import Tensor
 
@@ -16,6 +17,22 @@ from chimera_pipelines.digest import JSONValue, digest
 from chimera_pipelines.errors import ChimeraError
 
 SCHEMA = "chimera.learning/1"
+
+
+class Store(Protocol):
+    """Where the tensors of one problem are kept after each step."""
+
+    def save(self, tensors: Mapping[str, Tensor]) -> None:
+        """Keep these tensors in place of the earlier ones."""
+        ...
+
+    def load(self) -> Mapping[str, Tensor] | None:
+        """The tensors that were kept, or None."""
+        ...
+
+
+Keeping = Callable[[Mapping[str, JSONValue]], Store]
+"""The store of a problem, plain JSON that tells it from others; `partial(Checkpoint, path)`."""
 
 
 class LearningCheckpointError(ChimeraError):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from chimera_pipelines.errors import KernelError
 from chimera_pipelines.learning.bad_data import DATA, finite, refused, whole
-from chimera_pipelines.learning.checkpoint import Checkpoint, problem_digest
+from chimera_pipelines.learning.checkpoint import Keeping, problem_digest
 from chimera_pipelines.learning.circuits import qaoa as circuit
 from chimera_pipelines.learning.descent import Descent
 from chimera_pipelines.learning.vqe import (
@@ -93,7 +92,7 @@ def qaoa(
     device: str = "auto",
     precision: str = "double",
     resume: object = None,
-    path: Path | None = None,
+    keeping: Keeping | None = None,
 ) -> Answer:
     """Angles that make the expectation value of `cost` small, then a sample of strings.
 
@@ -101,7 +100,7 @@ def qaoa(
         cost: Pauli strings of I and Z alone.
         layers: p.
         shots: strings that are sampled, with the seed of `options`.
-        options, device, precision, resume, path: as in `vqe`.
+        options, device, precision, resume, keeping: as in `vqe`.
 
     Raises:
         KernelError: MAML413, MAML505, MAML904.
@@ -118,8 +117,8 @@ def qaoa(
         begin = Descent.start(_ramp(layers, cost, options), of=of)
     else:
         begin = Descent.from_json(resume, starts=options.starts, size=2 * layers, of=of)
-    checkpoint = None if path is None else Checkpoint(path, problem)
-    minimum = minimise(evaluate, begin, options, checkpoint=checkpoint)
+    store = None if keeping is None else keeping(problem)
+    minimum = minimise(evaluate, begin, options, store=store)
     shots = whole(shots, "shots", low=1, high=10_000_000)
     return _sampled(evaluate, minimum, width, shots, options.seed)
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from chimera_pipelines.digest import JSONValue, sha256
 from chimera_pipelines.learning.bad_data import DATA, refused
-from chimera_pipelines.learning.checkpoint import Checkpoint
+from chimera_pipelines.learning.checkpoint import Keeping
 from chimera_pipelines.learning.devices import autocast, device_of
 
 
@@ -194,7 +193,7 @@ def train(
     training: Training | None = None,
     *,
     device: str = "auto",
-    path: Path | None = None,
+    keeping: Keeping | None = None,
 ) -> Classifier:
     """A classifier of syndromes.
 
@@ -203,7 +202,7 @@ def train(
         observables: float32 (rows, observables) of 0 and 1.
         training: how.
         device: "cpu", "cuda" or "auto".
-        path: a checkpoint file, written after each epoch and resumed from if it is there.
+        keeping: store of the state, kept after each epoch and gone on from if there is one.
 
     Raises:
         KernelError: MAML505; HeadUnavailableError: MAML905.
@@ -211,13 +210,13 @@ def train(
     """
     training = training or Training()
     trainer = Trainer(detectors, observables, training, device=device)
-    checkpoint = None if path is None else Checkpoint(path, trainer.problem())
-    kept = None if checkpoint is None else checkpoint.load()
+    store = None if keeping is None else keeping(trainer.problem())
+    kept = None if store is None else store.load()
     if kept is not None:
         trainer.restore(kept)
     while len(trainer.losses) < training.epochs:
         trainer.epoch()
-        if checkpoint is not None:
-            checkpoint.save(trainer.tensors())
+        if store is not None:
+            store.save(trainer.tensors())
     losses = tuple(trainer.losses)
     return Classifier(trainer.network, losses, trainer.device, training.precision)

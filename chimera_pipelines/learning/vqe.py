@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from chimera_pipelines.digest import MAX_INTEGER, JSONValue
 from chimera_pipelines.learning.bad_data import ROOM, positive, refused, vector, whole
-from chimera_pipelines.learning.checkpoint import Checkpoint, problem_digest
+from chimera_pipelines.learning.checkpoint import Keeping, Store, problem_digest
 from chimera_pipelines.learning.circuits import layered
 from chimera_pipelines.learning.descent import Descent, descend
 from chimera_pipelines.learning.devices import device_of, require_room
@@ -119,20 +118,20 @@ def minimise(
     begin: Descent,
     options: Descending,
     *,
-    checkpoint: Checkpoint | None = None,
+    store: Store | None = None,
 ) -> Minimum:
-    """Descend from `begin`, or from where the checkpoint stands, keeping each iteration in it.
+    """Descend from `begin`, or from where the store stands, keeping each iteration in it.
 
     Raises:
         LearningCheckpointError: the checkpoint is of another problem, or damaged.
         KernelError: MAML904, a loss is not finite.
     """
-    kept = None if checkpoint is None else checkpoint.load()
+    kept = None if store is None else store.load()
     descent = begin if kept is None else Descent.of_tensors(kept, of=begin.of)
 
     def keep(current: Descent) -> None:
-        if checkpoint is not None:
-            checkpoint.save(current.tensors())
+        if store is not None:
+            store.save(current.tensors())
 
     converged = descend(
         descent,
@@ -178,7 +177,7 @@ def vqe(
     device: str = "auto",
     precision: str = "double",
     resume: object = None,
-    path: Path | None = None,
+    keeping: Keeping | None = None,
 ) -> Minimum:
     """The lowest energy of `observable` that `circuits.layered` reaches.
 
@@ -189,7 +188,7 @@ def vqe(
         device: "cpu", "cuda" or "auto".
         precision: of the states.
         resume: JSON of a descent to go on from.
-        path: a checkpoint file, written after each iteration and resumed from if it is there.
+        keeping: store of the state, kept after each iteration and gone on from if there is one.
 
     Raises:
         KernelError: MAML413, MAML505, MAML904.
@@ -206,8 +205,8 @@ def vqe(
         begin = starting_points(size, options, of=of)
     else:
         begin = Descent.from_json(resume, starts=options.starts, size=size, of=of)
-    checkpoint = None if path is None else Checkpoint(path, problem)
-    return minimise(evaluate, begin, options, checkpoint=checkpoint)
+    store = None if keeping is None else keeping(problem)
+    return minimise(evaluate, begin, options, store=store)
 
 
 def problem_of(

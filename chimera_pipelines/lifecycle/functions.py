@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.lifecycle import calls
+from chimera_pipelines.lifecycle.call_notes import notes_of
 from chimera_pipelines.lifecycle.records import Invocation
 from chimera_pipelines.lifecycle.run import Run
 from chimera_pipelines.lifecycle.spec import KernelSpec
@@ -84,7 +85,12 @@ class Functions:
         arguments, attachments = calls.pack(dict(payload["arguments"]), run.services.store)
         assert isinstance(arguments, dict)  # noqa: S101 - pack keeps the outer object
         outcome = session.call(
-            block.name, str(block.entry), arguments, attachments=attachments, timeout_s=left_s
+            block.name,
+            str(block.entry),
+            arguments,
+            attachments=attachments,
+            timeout_s=left_s,
+            notes=notes_of(run, invocation),
         )
         found = calls.returned(outcome, block, file=file, phase=Phase.PROPAGATE)
         store, inputs = run.store(kernel), invocation.inputs

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import selectors
 import time
+from collections.abc import Callable
 from enum import Enum
 
 from chimera_pipelines.sandbox.frames import Decoder, FrameError, FrameTooLargeError, Message
@@ -46,11 +47,18 @@ class Channel:
             text.clear()
         return texts[0], texts[1]
 
-    def exchange(self, request: bytes, deadline: float) -> Message | Stop:
+    def exchange(
+        self,
+        request: bytes,
+        deadline: float,
+        is_note: Callable[[Message], bool] = lambda _: False,
+    ) -> Message | Stop:
         """The answer to a frame, or why there is none.
 
         Args:
+            request: the frame.
             deadline: on the monotonic clock, in seconds.
+            is_note: takes a message that comes before the answer; False for the answer.
         """
         decoder = Decoder(self._limits.attachment_bytes)
         pending = memoryview(request)
@@ -65,8 +73,9 @@ class Channel:
                         finished = not pending
                     elif key.fd == self._process.replies:
                         answer = self._receive(decoder)
-                        if answer is not None:
-                            return self._with_output(answer)
+                        noted = isinstance(answer, Message) and is_note(answer)
+                        if answer is not None and not noted:
+                            return self._with_output(self._last(answer))
                         finished = False
                     else:
                         finished = not self._drain(key.fd)
@@ -86,7 +95,7 @@ class Channel:
 
     def _receive(self, decoder: Decoder) -> Message | Stop | None:
         try:
-            data = os.read(self._process.replies, _CHUNK)
+            data = os.read(self._process.replies, decoder.missing)
             return decoder.feed(data) if data else Stop.GONE
         except BlockingIOError:
             return None
@@ -94,6 +103,14 @@ class Channel:
             return Stop.FRAME
         except FrameError:
             return Stop.MALFORMED
+
+    def _last(self, answer: Message | Stop) -> Message | Stop:
+        """The answer, if nothing comes behind it."""
+        try:
+            behind = os.read(self._process.replies, 1)
+        except BlockingIOError:
+            return answer
+        return Stop.MALFORMED if behind and isinstance(answer, Message) else answer
 
     def _drain(self, fd: int) -> bool:
         """Read once; False at the end of the pipe."""

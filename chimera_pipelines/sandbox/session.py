@@ -19,6 +19,7 @@ from chimera_pipelines.sandbox import frames, launch, paths, replies
 from chimera_pipelines.sandbox.cgroup import Cgroup
 from chimera_pipelines.sandbox.channel import Channel, Stop
 from chimera_pipelines.sandbox.limits import Limits
+from chimera_pipelines.sandbox.notes import Notes, taker
 from chimera_pipelines.sandbox.outcomes import (
     Attachment,
     Crashed,
@@ -175,6 +176,7 @@ class Session:
         attachments: Sequence[Attachment] = (),
         encode: str | None = None,
         timeout_s: float | None = None,
+        notes: Notes | None = None,
     ) -> Outcome:
         """Call a function of a loaded block.
 
@@ -187,9 +189,11 @@ class Session:
             encode: `module:function` of this package, run inside on the returned value, giving
                 JSON and attachments; default: values, arrays and bytes as MAML.md §4 has them.
             timeout_s: wall clock, default the session's.
+            notes: what the call may keep while it runs, and find; default nothing.
         """
-        order = {"do": "call", "block": block, "function": function, "encode": _ours(encode)}
-        return self._ask({**order, "arguments": dict(arguments)}, attachments, timeout_s)
+        order: dict[str, object] = {"do": "call", "block": block, "function": function}
+        order |= {"encode": _ours(encode), "arguments": dict(arguments)}
+        return self._ask(order, attachments, timeout_s, notes)
 
     def invoke(
         self,
@@ -219,14 +223,17 @@ class Session:
         order: dict[str, object],
         attachments: Sequence[Attachment],
         timeout_s: float | None,
+        notes: Notes | None = None,
     ) -> Outcome:
         self.await_ready()
         if self._ended is not None:
             return self._ended
         allowed = self.limits.wall_s if timeout_s is None else timeout_s
         number = next(self._numbers)
-        request = frames.encode({**order, "id": number}, attachments)
-        answer = self._channel.exchange(request, time.monotonic() + allowed)
+        asked = {} if notes is None else {"notes": dict(notes.given)}
+        request = frames.encode({**order, **asked, "id": number}, attachments)
+        until, is_note = time.monotonic() + allowed, taker(notes, number)
+        answer = self._channel.exchange(request, until, is_note)
         if isinstance(answer, frames.Message):
             outcome = replies.read(answer, number, self.limits, self._channel.take_output())
             if outcome is not None:

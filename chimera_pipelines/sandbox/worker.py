@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from chimera_pipelines.digest import JSONValue, NotCanonicalError
-from chimera_pipelines.sandbox import frames, restrict, values
+from chimera_pipelines.sandbox import frames, notes, restrict, values
 from chimera_pipelines.sandbox.blocks import Blocks, message
 from chimera_pipelines.sandbox.limits import MAX_JSON_BYTES
 from chimera_pipelines.sandbox.outcomes import Attachment
@@ -51,10 +51,13 @@ def main() -> None:
         return
     blocks = Blocks()
     while (request := frames.read(requests)) is not None:
+        number = cast("int", request.head["id"])
+        notes.begin(request.head.get("notes"), lambda data: frames.write(replies, data), number)
         head, attachments = _answer(blocks, request)
+        notes.end()
         for stream in (stdout, stderr):
             _flush(stream)
-        data = frames.encode({**head, "id": request.head["id"]}, attachments)
+        data = frames.encode({**head, "id": number}, attachments)
         frames.write(replies, data)
 
 

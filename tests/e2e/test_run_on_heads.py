@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 
@@ -9,7 +10,7 @@ import pytest
 
 from chimera_pipelines.phase import PHASES, Phase
 from tests.e2e.chaos import document
-from tests.e2e.warm import World, each_once, finished, outputs, warm
+from tests.e2e.warm import World, each_once, finished, outputs, until, warm
 
 DOCUMENT = document(3, seed=4, work=10)
 PYTHON, CIRCUIT, LOOP = "python0", "circuit1", "loop2"
@@ -36,6 +37,31 @@ def circuit():
             qc.cx(q, (q + 1 + layer % 7) % 24)
     qc.measure_all()
     return qc
+```
+"""
+)
+
+
+COUNTING = (
+    DOCUMENT.split("## Dependencies")[0]
+    + """## Dependencies
+```yaml
+kernels:
+  counting: {timeout: 60}
+```
+## Code_Blocks
+```python {#counting}
+import time
+from chimera_pipelines import blocks
+
+
+def run():
+    at = began = blocks.restored("at") or 0
+    while at < 12:
+        time.sleep(0.3)
+        at += 1
+        blocks.checkpoint("at", at)
+    return {"began": began, "at": at}
 ```
 """
 )
@@ -71,6 +97,20 @@ def test_a_head_killed_in_any_phase_costs_only_time(
     assert (death["kernel"], death["phase"]) == (CIRCUIT, phase)
     assert sorted(world.tickets(path)) == sorted((name, "ok") for name in calm)
     assert world.steps(report["run_id"]) == each_once(calm)
+
+
+def test_a_block_goes_on_from_its_last_checkpoint(world: World) -> None:
+    process = world.chimera("run", world.document(COUNTING, "counting"), "--json")
+    notes = world.settings.root / "runs"
+    until("a checkpoint", lambda: any(path.is_file() for path in notes.rglob("*")))
+    _, pid = world.busy("counting.propagate")
+    os.kill(pid, signal.SIGKILL)
+    report = finished(process)
+    (kernel,) = report["kernels"]
+    assert kernel["output"]["at"] == 12
+    assert 0 < kernel["output"]["began"] < 12
+    assert len(report["regenerations"]) == 1
+    assert not any(path.is_file() for path in notes.rglob("*")), "notes end with their run"
 
 
 def passes(world: World) -> list[int]:

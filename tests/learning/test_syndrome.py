@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 
 from chimera_pipelines.errors import HeadUnavailableError, KernelError
+from chimera_pipelines.learning.checkpoint import Checkpoint
 from chimera_pipelines.learning.syndrome import Trainer, Training, _epoch_seed, train
 
 
@@ -28,10 +31,10 @@ def test_equal_seeds_give_equal_bits():
 
 @pytest.mark.parametrize("stop", [1, 3])
 def test_a_training_that_is_resumed_ends_with_the_same_weights(tmp_path, stop):
-    path = tmp_path / "syndrome.safetensors"
+    keeping = partial(Checkpoint, tmp_path / "syndrome.safetensors")
     whole = train(*parities(300), Training(epochs=5), device="cpu")
-    train(*parities(300), Training(epochs=stop), device="cpu", path=path)
-    again = train(*parities(300), Training(epochs=5), device="cpu", path=path)
+    train(*parities(300), Training(epochs=stop), device="cpu", keeping=keeping)
+    again = train(*parities(300), Training(epochs=5), device="cpu", keeping=keeping)
     assert again.losses == whole.losses
     pairs = zip(again.network.parameters(), whole.network.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in pairs)

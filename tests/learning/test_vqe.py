@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from safetensors.torch import load_file
 
 from chimera_pipelines.errors import KernelError
 from chimera_pipelines.learning import devices
-from chimera_pipelines.learning.checkpoint import LearningCheckpointError
+from chimera_pipelines.learning.checkpoint import Checkpoint, LearningCheckpointError
 from chimera_pipelines.learning.circuits import layered
 from chimera_pipelines.learning.vqe import Descending, Minimiser, ansatz_minimiser, vqe
 from chimera_pipelines.quantum.observables import Observable
@@ -50,29 +51,38 @@ def test_equal_seeds_give_equal_bits_and_others_do_not():
 
 
 def test_a_checkpoint_is_gone_on_from_and_guards_its_problem(tmp_path):
-    observable, path = Observable.from_json(ISING, 3), tmp_path / "vqe.safetensors"
-    whole = vqe(observable, options=Descending(iterations=12), device="cpu")
-    vqe(observable, options=Descending(iterations=5), device="cpu", path=path)
-    again = vqe(observable, options=Descending(iterations=12), device="cpu", path=path)
+    observable = Observable.from_json(ISING, 3)
+    keeping = partial(Checkpoint, tmp_path / "vqe.safetensors")
+
+    def run(iterations, seed=0, **options):
+        descending = Descending(iterations=iterations, seed=seed)
+        return vqe(observable, options=descending, device="cpu", **options)
+
+    whole = run(12)
+    run(5, keeping=keeping)
+    again = run(12, keeping=keeping)
     assert again.parameters == whole.parameters
     assert again.descent.losses == whole.descent.losses
     with pytest.raises(LearningCheckpointError, match="another problem"):
-        vqe(observable, options=Descending(iterations=12, seed=9), device="cpu", path=path)
+        run(12, seed=9, keeping=keeping)
 
 
 SCRIPT = """
 import sys, time
+from functools import partial
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
 from chimera_pipelines.learning import vqe
+from chimera_pipelines.learning.checkpoint import Checkpoint
 from chimera_pipelines.quantum.observables import Observable
 slow = sys.argv[2] == "slow"
 if slow:
     step = vqe.Minimiser.__call__
     vqe.Minimiser.__call__ = lambda self, x: (time.sleep(0.05), step(self, x))[1]
 strings = {"ZZI": -1.0, "IZZ": -1.0, "XII": -0.7, "IXI": -0.7, "IIX": -0.7}
-found = vqe.vqe(Observable.from_json(strings, 3), device="cpu", path=Path(sys.argv[1]),
+found = vqe.vqe(Observable.from_json(strings, 3), device="cpu",
+                keeping=partial(Checkpoint, Path(sys.argv[1])),
                 options=vqe.Descending(iterations=60, seed=5))
 print(found.parameters)
 """
