@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit.library import StatePreparation
-from qiskit.quantum_info import Statevector
+from qiskit.quantum_info import SparsePauliOp, Statevector
+from qiskit_aer import AerSimulator
 
+from chimera_pipelines.quantum.engines.aer import AerEngine
 from chimera_pipelines.quantum.engines.aer_program import BASIS, pass_manager, product_state
-from chimera_pipelines.quantum.form import Factor
+from chimera_pipelines.quantum.form import Factor, analyse
+from chimera_pipelines.quantum.write import write_record
 from tests.quantum.circuits import close_up_to_nothing
 
 
@@ -26,6 +29,29 @@ def test_what_leaves_the_pass_manager_is_in_the_basis(method):
             names |= set(item.operation.blocks[0].count_ops())
     assert names <= set(BASIS[method])
     assert "multiplexer" not in names
+
+
+def _simulated(simulator, circuit) -> int:
+    """Qubits that Aer says it simulated."""
+    return simulator.run(circuit).result().results[0].metadata["num_qubits"]
+
+
+def test_one_qubits_expectation_runs_the_whole_circuit_here_and_its_light_cone_in_stock_aer():
+    """Whoever times stock Aer by saving one ⟨Z⟩ times another circuit (evidence, trap 3)."""
+    width = 8
+    circuit = QuantumCircuit(width)
+    for qubit in range(width):
+        circuit.ry(0.1 + qubit, qubit)
+    circuit.cx(0, 1)
+    saved = circuit.copy()
+    saved.save_expectation_value(SparsePauliOp("Z"), [0], label="z")
+    assert _simulated(AerSimulator(method="statevector"), saved) == 2
+
+    form = analyse(write_record(circuit))
+    program = AerEngine().compile(form, method="statevector", precision="double")
+    assert _simulated(program.simulator, saved) == width
+    (state,) = program.evolve([form])
+    assert np.abs(state - Statevector(circuit).data).max() < 1e-12
 
 
 def test_the_pass_manager_is_built_once():
