@@ -28,8 +28,8 @@ from chimera_pipelines.scheduling.opening import open_run, partition_keys
 from chimera_pipelines.scheduling.plan import Plan, load_plan, save_plan
 from chimera_pipelines.settings import settings
 
-# The code location of workspace.yaml: by this label Dagster finds the runs of a job, for its page,
-# for the timeline and for the states of its partitions.
+# The code location of workspace.yaml: by this label the web UI's Jobs page finds the runs of a job.
+# (The timeline asks for the origin of a job in a code server, which a run in this process lacks.)
 _LOCATION = "__repository__@chimera_pipelines"
 # A kernel of which no event tells has every field of the shape all the same.
 _UNKNOWN: Mapping[str, Any] = {

@@ -40,7 +40,7 @@ def test_the_shipped_document_runs_and_shows_what_it_did(h2, instance):
 
     run = instance.get_run_by_id(report["dagster_run_id"])
     assert run.tags[RUN_TAG] == report["run_id"]
-    # By this the job's page, the timeline and the page of its partitions find the run.
+    # By this the page of jobs finds the run.
     assert run.tags[".dagster/repository"] == "__repository__@chimera_pipelines"
     assert f"run={report['run_id']} kernel=vqe" in h2.read_text()
 
