@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from inspect import signature
 from typing import ParamSpec, TypeVar
 
 from chimera_pipelines.errors import ChimeraError
@@ -18,9 +19,16 @@ class BlocksError(Exception):
 
 def plain_refusals(function: Callable[_Parameters, _Value]) -> Callable[_Parameters, _Value]:
     """Let a function refuse with `BlocksError`, so that the kernel fails with the error's code."""
+    taken = signature(function)
 
     @wraps(function)
     def refusing(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Value:
+        try:
+            taken.bind(*args, **kwargs)
+        except TypeError as error:
+            known = ", ".join(taken.parameters)
+            message = f"MAML505: {function.__name__}: {error}  [it takes {known}]"
+            raise BlocksError(message) from None
         try:
             return function(*args, **kwargs)
         except ChimeraError as error:

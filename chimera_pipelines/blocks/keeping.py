@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from chimera_pipelines.blocks.faults import BlocksError
+from chimera_pipelines.blocks.faults import BlocksError, plain_refusals
 from chimera_pipelines.digest import JSONValue, digest
 from chimera_pipelines.sandbox import notes
 
@@ -20,6 +20,7 @@ _OWN = "own "
 _MAX_NAME = 64
 
 
+@plain_refusals
 def checkpoint(name: str, value: Any) -> None:
     """Keep a value, in place of the one before of that name, should the call be cut off.
 
@@ -36,6 +37,7 @@ def checkpoint(name: str, value: Any) -> None:
     notes.keep(_OWN + _checked(name), lambda: value)
 
 
+@plain_refusals
 def restored(name: str) -> Any:
     """The value that `checkpoint` kept under a name in the call that was cut off, or None.
 
