@@ -20,6 +20,8 @@ from tests.defs.heads_world import (  # noqa: F401 - fixtures
     world,
 )
 
+pytestmark = pytest.mark.xdist_group("launcher")
+
 
 def until(condition, within_s=30):
     deadline = time.monotonic() + within_s

@@ -18,7 +18,7 @@ from chimera_pipelines.settings import settings
 from tests.e2e import bad_blocks
 from tests.e2e.bad_blocks import BLOCKS, Bad
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("bad_input")]
 
 IDENTITY = "0d9f6a52-2f43-4c6e-9a53-5d2c1f6a7b79"
 

@@ -18,7 +18,7 @@ from chimera_pipelines.sandbox import paths
 from chimera_pipelines.sandbox.tiers import Tier, probe
 from tests.e2e import hostile_blocks
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("hostile")]
 
 ROOT = Path(__file__).resolve().parents[2]
 HIDDEN = {Tier.BUBBLEWRAP: errno.ENOENT, Tier.LANDLOCK: errno.EACCES}

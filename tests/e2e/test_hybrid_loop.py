@@ -18,6 +18,8 @@ import pytest
 
 from tests.e2e.warm import ROOT, World, finished, outputs, until, warm
 
+pytestmark = pytest.mark.xdist_group("hybrid_loop")
+
 HEADER = """---
 maml_version: "2.0.0"
 profile: kernels/1

@@ -23,6 +23,8 @@ from chimera_pipelines.heads.timeline import Stage, Timeline
 from tests.e2e.chaos import document, running
 from tests.e2e.warm import World, each_once, finished, outputs, until, warm
 
+pytestmark = pytest.mark.xdist_group("regeneration")
+
 KERNELS = 3
 DOCUMENT = document(KERNELS, seed=4, work=60)
 CIRCUIT, LOOP, PYTHON = "circuit1", "loop2", "python0"

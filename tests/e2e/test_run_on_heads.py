@@ -12,6 +12,8 @@ from chimera_pipelines.phase import PHASES, Phase
 from tests.e2e.chaos import document
 from tests.e2e.warm import World, each_once, finished, outputs, until, warm
 
+pytestmark = pytest.mark.xdist_group("run_on_heads")
+
 DOCUMENT = document(3, seed=4, work=10)
 PYTHON, CIRCUIT, LOOP = "python0", "circuit1", "loop2"
 PASSES = 12

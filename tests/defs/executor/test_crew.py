@@ -8,6 +8,8 @@ from collections import Counter
 import dagster as dg
 import pytest
 
+pytestmark = pytest.mark.xdist_group("crew")
+
 BOTH = pytest.mark.parametrize("executor", ["steps", "chains"])
 
 

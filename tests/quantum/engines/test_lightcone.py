@@ -12,6 +12,8 @@ from chimera_pipelines.quantum.form import analyse
 from chimera_pipelines.quantum.observables import Observable
 from chimera_pipelines.quantum.write import write_record
 
+pytestmark = pytest.mark.xdist_group("quimb")
+
 
 def _qaoa(width: int, layers: int) -> tuple[QuantumCircuit, Observable]:
     graph = networkx.random_regular_graph(3, width, seed=4)
