@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from chimera_pipelines.qec.window_edges import Ids
+from chimera_pipelines.qec.layer_places import Places, Spans
 
 Bits = npt.NDArray[np.uint8]
-
-
-class Places:
-    """Where each detector lies: its layer, counted from the first, and its place among them.
-
-    Attributes:
-        columns: for each layer the ids of its detectors, ascending; layers may be empty.
-        layer: int64[detectors].
-        place: int64[detectors].
-    """
-
-    def __init__(self, times: Ids) -> None:
-        """See `Places`; `times` is the layer of each detector, from any number on."""
-        order, self.layer = np.argsort(times, kind="stable"), times - times.min()
-        count = int(self.layer.max()) + 1
-        starts = np.searchsorted(self.layer[order], np.arange(count + 1))
-        self.columns = [order[low:high] for low, high in pairwise(starts)]
-        self.place = np.empty(len(times), np.int64)
-        self.place[order] = np.arange(len(times)) - starts[self.layer[order]]
 
 
 class Layers:
@@ -53,20 +33,18 @@ class Layers:
         """Flips bits uint8[shots, detectors of the layer], for every observable."""
         self._of(layer)[:] ^= bits
 
-    def carry(self, observable: int, ids: Ids, defects: Bits) -> None:
+    def carry(self, observable: int, spans: Spans, defects: Bits) -> None:
         """Flips defects uint8[shots, ids], wherever their layers are."""
-        layers = self._places.layer[ids]
-        for layer in np.unique(layers):
-            here = layers == layer
-            self._of(int(layer))[observable][:, self._places.place[ids[here]]] ^= defects[:, here]
+        for span in spans.parts:
+            self._of(span.layer)[observable][:, span.here] ^= defects[:, span.among]
 
-    def take(self, observable: int, ids: Ids) -> Bits:
-        """uint8[shots, ids]: bits of whole layers whose detectors are `ids`, ascending."""
-        found = np.zeros((self._shots, len(ids)), np.uint8)
-        for layer in np.unique(self._places.layer[ids]):
-            bits = self._held.get(int(layer))
+    def take(self, observable: int, spans: Spans) -> Bits:
+        """uint8[shots, ids]: the bits of ids."""
+        found = np.zeros((self._shots, spans.size), np.uint8)
+        for span in spans.parts:
+            bits = self._held.get(span.layer)
             if bits is not None:
-                found[:, np.searchsorted(ids, self._places.columns[layer])] = bits[observable]
+                found[:, span.among] = bits[observable][:, span.here]
         return found
 
     def drop(self, below: int) -> None:

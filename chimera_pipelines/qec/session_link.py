@@ -77,7 +77,7 @@ class DecoderLink:
         ended = self.decoder.ended()  # asked first: what it sent before its end is still read
         found = []
         while (data := self._updates.try_pop()) is not None:
-            carried = sum(ids.size for ids in self._feed.carried(self._window))
+            carried = sum(spans.size for spans in self._feed.carried(self._window))
             update = read_update(data, self._feed.shots, self._feed.observables, carried)
             self._learn(update)
             found.append(update)
@@ -107,10 +107,10 @@ class DecoderLink:
 
     def _learn(self, update: FrameUpdate) -> None:
         begin = 0
-        for observable, ids in enumerate(self._feed.carried(update.window)):
-            defects = update.defects[:, begin : begin + ids.size]
-            self._defects.carry(observable, ids, defects)
-            begin += ids.size
+        for observable, spans in enumerate(self._feed.carried(update.window)):
+            defects = update.defects[:, begin : begin + spans.size]
+            self._defects.carry(observable, spans, defects)
+            begin += spans.size
         self._defects.drop(update.through)
         if self._kept:
             for _ in range(update.through - self._through):

@@ -16,10 +16,10 @@ import numpy.typing as npt
 import stim
 
 from chimera_pipelines.qec.errors import DecodingError
+from chimera_pipelines.qec.layer_places import Spans
 from chimera_pipelines.qec.projection import check_detectable
-from chimera_pipelines.qec.session_layers import Layers, Places
+from chimera_pipelines.qec.session_layers import Layers
 from chimera_pipelines.qec.session_report import FrameUpdate, update_bytes
-from chimera_pipelines.qec.window_edges import Ids
 from chimera_pipelines.qec.windows import SlidingWindow
 
 
@@ -49,20 +49,23 @@ class WindowFeed:
             raise DecodingError("CHIM794", f"{shots!r} shots", hint="at least one")
         _check_alike(self._all)
         first = self._all[0]
-        places = Places(first.times)
+        places = first.places
         self.columns, self.shots, self.observables = places.columns, shots, len(self._all)
         self.rounds = len(self.columns)
         count, self.reach = len(first.windows), first.commit + first.buffer
         self.ends = [first.commit * (n + 1) for n in range(count - 1)] + [self.rounds]
         self._needed = [min(first.commit * n + self.reach, self.rounds) for n in range(count)]
         self._needed[-1] = self.rounds
-        most = max(sum(ids.size for ids in self.carried(number)) for number in range(count))
+        most = max(
+            sum(windows.windows[number].carried.size for windows in self._all)
+            for number in range(count)
+        )
         self.update_bytes = update_bytes(shots, self.observables, most)
         self._begin(0, Layers(places, shots=shots, observables=self.observables))
 
-    def carried(self, number: int) -> list[Ids]:
-        """For each observable the ids to which a window carries defects."""
-        return [windows.windows[number].carried for windows in self._all]
+    def carried(self, number: int) -> list[Spans]:
+        """For each observable where the ids lie to which a window carries defects."""
+        return [windows.spans(number)[1] for windows in self._all]
 
     def nothing_seen(self) -> Layers:
         """The memory's layers, before any bit."""
@@ -103,10 +106,10 @@ class WindowFeed:
         began, cpu = time.monotonic_ns(), time.thread_time_ns()
         flips, left = np.zeros((self.shots, self.observables), np.uint8), []
         for observable, windows in enumerate(self._all):
-            window = windows.windows[number]
-            seen = self._layers.take(observable, window.detectors)
-            flips[:, observable], defects = window.decode(seen)
-            self._layers.carry(observable, window.carried, defects)
+            inside, carried = windows.spans(number)
+            seen = self._layers.take(observable, inside)
+            flips[:, observable], defects = windows.windows[number].decode(seen)
+            self._layers.carry(observable, carried, defects)
             left.append(defects)
         self._layers.drop(self.ends[number])
         return FrameUpdate(

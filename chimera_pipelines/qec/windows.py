@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +22,7 @@ import stim
 
 from chimera_pipelines.qec.decoders import Packed, PyMatchingDecoder, decoder, packed_shots
 from chimera_pipelines.qec.errors import DecodingError
+from chimera_pipelines.qec.layer_places import Places, Spans
 from chimera_pipelines.qec.projection import either
 from chimera_pipelines.qec.window_edges import (
     DIGITS,
@@ -136,12 +138,26 @@ class SlidingWindow:
         self._edges = EdgeTable(edges(model), self.times)
         self._inner = PyMatchingDecoder() if inner is None else inner
         self._graphs: dict[str, Any] = {}
+        self._spans: dict[int, tuple[Spans, Spans]] = {}
         self.windows = tuple(self._build())
 
     @property
     def graphs(self) -> int:
         """How many different windows there are."""
         return len(self._graphs)
+
+    @cached_property
+    def places(self) -> Places:
+        """Where the detectors lie."""
+        return Places(self.times)
+
+    def spans(self, number: int) -> tuple[Spans, Spans]:
+        """Where the detectors and the carried ones of a window lie; kept for later sessions."""
+        if number not in self._spans:
+            window = self.windows[number]
+            found = self.places.spans(window.detectors), self.places.spans(window.carried)
+            self._spans[number] = found
+        return self._spans[number]
 
     def decode_batch(self, bits: npt.NDArray[np.uint8] | npt.NDArray[np.bool_]) -> Packed:
         """Observable flips uint8[shots] of shots uint8 or bool[shots, detectors].
