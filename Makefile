@@ -27,6 +27,10 @@ dev: $(VENV)/installed-run
 bench: $(VENV)/installed-test
 	for file in benchmarks/[a-z]*.py; do $(BIN)/python -m benchmarks.$$(basename $$file .py) || exit 1; done
 
+# On all cores, where pip takes one; like pip it lets what does not compile be: some packages hold
+# files for later Pythons.
+COMPILE = $(BIN)/python -m compileall -qq -j 0 $(VENV)/lib/python3*/site-packages || true
+
 # Chromium for the browser test, bubblewrap for the strongest sandbox tier, Prometheus and PostgreSQL
 # for the tests that start them; tests say so and are skipped where these cannot be installed.
 system-packages:
@@ -34,14 +38,16 @@ system-packages:
 
 $(VENV)/installed-run: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[cpu]'
 	$(BIN)/python -m compileall -q chimera_pipelines
+	@$(COMPILE)
 	touch $@
 
 $(VENV)/installed-test: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu,dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable '.[cpu,dev]'
 	$(BIN)/python -m compileall -q chimera_pipelines
+	@$(COMPILE)
 	touch $@ $(VENV)/installed-run
 
 clean:

@@ -106,7 +106,7 @@ def test_expectations_agree(aer, method, tolerance, record):
 
 
 @pytest.mark.xdist_group("quimb")  # whose first contraction compiles for half a minute
-@settings(LAWS, max_examples=6)  # finding the path of a contraction takes most of a second
+@settings(LAWS, max_examples=4)  # finding the path of a contraction takes most of a second
 @given(record=unitary_records(steps=8))
 @pytest.mark.parametrize(("precision", "tolerance"), [("double", 1e-11), ("single", 1e-5)])
 @pytest.mark.parametrize("method", ["light_cones", "tensor_network"])
