@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.errors import KernelError
 from chimera_pipelines.phase import Phase
-from chimera_pipelines.quantum.observables import MAX_TERMS, Observable, Term
-from chimera_pipelines.quantum.reals import finite_real, shown
+from chimera_pipelines.quantum.observables import MAX_TERMS, Observable, Term, real_coefficients
+from chimera_pipelines.quantum.reals import shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,7 +76,6 @@ class PauliSum:
             raise _bad("a Hamiltonian is an object of Pauli strings and real coefficients")
         if len(value) > MAX_TERMS:
             raise _bad(f"{len(value)} Pauli strings; at most {MAX_TERMS} are allowed")
-        strings: list[tuple[str, float]] = []
         for string, coefficient in value.items():
             if not isinstance(string, str) or not string or not set(string) <= set("IXYZ"):
                 raise _bad(f"{string!r:.80} is not a Pauli string of the letters IXYZ")
@@ -87,15 +86,8 @@ class PauliSum:
                     f"coefficient {shown(coefficient)} of {string!r:.80} is complex: the sum would "
                     "not be Hermitian"
                 )
-            number = finite_real(coefficient)
-            if number is None:
-                raise _bad(
-                    f"coefficient of {string!r:.80} is {shown(coefficient)}, no finite real number"
-                )
-            strings.append((string, number))
-        if not math.isfinite(sum(abs(coefficient) for _, coefficient in strings)):
-            raise _bad("the sum of the coefficients is not finite")
-        return cls.of(num_qubits, Observable(num_qubits, tuple(strings)).terms)
+        strings = real_coefficients(value, _bad)
+        return cls.of(num_qubits, Observable(num_qubits, strings).terms)
 
     @classmethod
     def of(cls, num_qubits: int, terms: Iterable[Term]) -> PauliSum:

@@ -9,9 +9,10 @@ terms by falling number of conflicts needs fewer bases, it is taken instead (`gr
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from chimera_pipelines.digest import JSONValue
 from chimera_pipelines.errors import KernelError
@@ -59,7 +60,6 @@ class Observable:
             raise _bad("an observable is an object of Pauli strings and real coefficients")
         if len(value) > MAX_TERMS:
             raise _bad(f"{len(value)} Pauli strings; at most {MAX_TERMS} are allowed")
-        strings: list[tuple[str, float]] = []
         for string, coefficient in value.items():
             if not isinstance(string, str) or not set(string) <= set("IXYZ"):
                 raise _bad(f"{string!r:.80} is not a Pauli string of the letters IXYZ")
@@ -67,15 +67,7 @@ class Observable:
                 raise _bad(f"Pauli string {string!r:.80} for a circuit of {num_qubits} qubits")
             if isinstance(coefficient, complex):
                 raise _bad(f"{coefficient} times {string!r:.80} is not Hermitian")
-            number = finite_real(coefficient)
-            if number is None:
-                raise _bad(
-                    f"coefficient of {string!r:.80} is {shown(coefficient)}, no finite real number"
-                )
-            strings.append((string, number))
-        if not math.isfinite(sum(abs(coefficient) for _, coefficient in strings)):
-            raise _bad("the sum of the coefficients is not finite")
-        return cls(num_qubits, tuple(strings))
+        return cls(num_qubits, real_coefficients(value, _bad))
 
     @property
     def terms(self) -> tuple[Term, ...]:
@@ -113,6 +105,28 @@ def _term(string: str, coefficient: float) -> Term:
     x = sum(1 << q for q, p in enumerate(reversed(string)) if p in "XY")
     z = sum(1 << q for q, p in enumerate(reversed(string)) if p in "YZ")
     return Term(coefficient, x, z)
+
+
+def real_coefficients(
+    value: Mapping[str, Any], bad: Callable[[str], KernelError]
+) -> tuple[tuple[str, float], ...]:
+    """Strings with their coefficients as doubles.
+
+    Raises:
+        KernelError: as `bad` makes it, for a coefficient that is no finite real number, or a sum of
+            them that is none.
+    """
+    strings: list[tuple[str, float]] = []
+    for string, coefficient in value.items():
+        number = finite_real(coefficient)
+        if number is None:
+            raise bad(
+                f"coefficient of {string!r:.80} is {shown(coefficient)}, no finite real number"
+            )
+        strings.append((string, number))
+    if not math.isfinite(sum(abs(coefficient) for _, coefficient in strings)):
+        raise bad("the sum of the coefficients is not finite")
+    return tuple(strings)
 
 
 def _bad(message: str) -> KernelError:
