@@ -76,7 +76,9 @@ def test_it_ends_with_its_owner(tmp_path: Path) -> None:
 
     pid = called(tmp_path, "dies")
     until("the end", lambda: not Path(f"/proc/{pid}").exists())
-    until("no folder", lambda: not list((tmp_path / "home" / "heads").iterdir()))
+    folder = tmp_path / "home" / "heads"
+    until("no folder", lambda: not list(folder.iterdir()))
+    assert (Path(f"/proc/{pid}").exists(), list(folder.iterdir())) == (False, [])
 
 
 def test_a_process_with_threads_is_not_forked() -> None:
